@@ -1,0 +1,125 @@
+"""The errors of Lethe: one base, two children.
+
+``Refused`` is the caller's to mend, ``Failed`` is ours. Every class has a stable public ``code`` that API
+clients and logs may rely on. Messages name rules, properties and counts; NEVER a value that a person sent,
+for logs outlive keys.
+"""
+
+
+class LetheError(Exception):
+    """What every error of the product is; ``code`` is stable and public."""
+
+    code = "error"
+
+
+class Refused(LetheError):
+    """The caller asked for what can not be; asking otherwise would work."""
+
+    code = "refused"
+
+
+class Failed(LetheError):
+    """We could not do what was rightly asked."""
+
+    code = "failed"
+
+
+class InvalidStatement(Refused):
+    """A statement breaks a rule of the specification.
+
+    ``path`` names the property (``actor.mbox``, ``[3].result.score.scaled``), ``rule`` says what must hold,
+    ``section`` is where the specification says so (``"1.0.3 Data 2.4.2"``).
+    """
+
+    code = "statement-invalid"
+
+    def __init__(self, path: str, rule: str, section: str = "") -> None:
+        self.path = path
+        self.rule = rule
+        self.section = section
+        where = path or "statement"
+        super().__init__(f"{where}: {rule}" + (f" (xAPI {section})" if section else ""))
+
+
+class InvalidRequest(Refused):
+    """A parameter, header or body can not be read as what it should be."""
+
+    code = "request-invalid"
+
+
+class StatementConflict(Refused):
+    """Another statement is already stored under this id."""
+
+    code = "statement-conflict"
+
+
+class ExchangeConflict(Refused):
+    """Another exchange is already stored under this id."""
+
+    code = "exchange-conflict"
+
+
+class NotFound(Refused):
+    """Nothing is there, or nothing that this caller may see: the two are one."""
+
+    code = "not-found"
+
+
+class Unauthenticated(Refused):
+    """No credential, an unknown one, a revoked one or a wrong secret."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(Refused):
+    """The credential is good, its scopes do not reach this far."""
+
+    code = "forbidden"
+
+
+class AlreadyExists(Refused):
+    """The name is taken."""
+
+    code = "already-exists"
+
+
+class LimitExceeded(Refused):
+    """Larger, deeper or more than the documented limit."""
+
+    code = "limit-exceeded"
+
+
+class SubjectBusy(Failed):
+    """The person's erasure is under way; what is written about them waits and then resolves afresh."""
+
+    code = "subject-busy"
+
+
+class EventCorrupt(Failed):
+    """A stored event does not open although its key lives: tampered, swapped or truncated. An alarm."""
+
+    code = "event-corrupt"
+
+
+class KeyStoreUnavailable(Failed):
+    """The vault can not be reached; nothing is known about the keys."""
+
+    code = "key-store-unavailable"
+
+
+class VaultRefused(Failed):
+    """The vault will not open: wrong root key, missing epoch key, older epoch. Nothing was minted."""
+
+    code = "vault-refused"
+
+
+class StoreUnavailable(Failed):
+    """The event store can not be reached or is too busy; try again."""
+
+    code = "store-unavailable"
+
+
+class Overloaded(Failed):
+    """More work is queued than the limit allows; try again later."""
+
+    code = "overloaded"

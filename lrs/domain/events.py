@@ -1,0 +1,122 @@
+"""The events of the hot path, and the topics of all events.
+
+TOPICS AND THE BYTES BELOW ARE A STORAGE FORMAT: events are kept for ever, so a change is a new topic with a
+new number, never an edit. ``tests/assets/golden-events.json`` holds bytes of every topic ever released.
+
+A statement is one stream of one event, its id the stream's. What names a person or was written by one stands
+only inside ``Sealed`` parts; what is in clear is random ids, counters and the id of a voided statement.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar, Self
+from uuid import UUID
+
+from lrs.domain.sealing import Sealed
+
+VERSIONS = ("1.0.3", "2.0.0")
+
+# format, xAPI version, authority, voided statement (nil: none), number of people
+_STATEMENT_HEAD = struct.Struct(">BB16s16sH")
+_PERSON = struct.Struct(">16sI")
+_FORMAT = 1
+_NIL = UUID(int=0)
+
+
+@dataclass(frozen=True)
+class StatementRecorded:
+    """One xAPI statement was accepted.
+
+    ``people`` lists (subject, number) in the order in which the sealed body names their places: the number is
+    the version of the event on the subject's stream that holds the exact agent object.
+    ``authority`` is the credential that sent it.
+    """
+
+    TOPIC: ClassVar[str] = "statement-recorded/1"
+
+    originator_id: UUID
+    originator_version: int
+    version: str
+    authority: UUID
+    voids: UUID | None
+    people: tuple[tuple[UUID, int], ...]
+    body: Sealed
+
+    def encode(self) -> bytes:
+        """The stored state: a fixed head, the people, then the envelope to the end."""
+        head = _STATEMENT_HEAD.pack(
+            _FORMAT,
+            VERSIONS.index(self.version),
+            self.authority.bytes,
+            (self.voids or _NIL).bytes,
+            len(self.people),
+        )
+        people = b"".join(_PERSON.pack(subject.bytes, number) for subject, number in self.people)
+        return head + people + self.body.envelope
+
+    @classmethod
+    def decode(cls, originator_id: UUID, originator_version: int, state: bytes) -> Self:
+        """The event from its stored state. ValueError or struct.error when the bytes are not one."""
+        form, version, authority, voids, count = _STATEMENT_HEAD.unpack_from(state)
+        if form != _FORMAT or version >= len(VERSIONS):
+            raise ValueError("not a statement-recorded/1 state")
+        end = _STATEMENT_HEAD.size + count * _PERSON.size
+        if end > len(state):
+            raise ValueError("a statement-recorded/1 state is cut short")
+        people = tuple(
+            (UUID(bytes=subject), number)
+            for subject, number in _PERSON.iter_unpack(state[_STATEMENT_HEAD.size : end])
+        )
+        voided = UUID(bytes=voids)
+        return cls(
+            originator_id=originator_id,
+            originator_version=originator_version,
+            version=VERSIONS[version],
+            authority=UUID(bytes=authority),
+            voids=None if voided == _NIL else voided,
+            people=people,
+            body=Sealed(state[end:]),
+        )
+
+
+@dataclass(frozen=True)
+class ExchangeRecorded:
+    """One exchange with a language model was recorded after the fact; all of it is sealed.
+
+    ``people`` holds the learner: (subject, number), as in a statement.
+    """
+
+    TOPIC: ClassVar[str] = "exchange-recorded/1"
+
+    originator_id: UUID
+    originator_version: int
+    authority: UUID
+    people: tuple[tuple[UUID, int], ...]
+    body: Sealed
+
+    def encode(self) -> bytes:
+        """The stored state: format, credential, learner, then the envelope to the end."""
+        (subject, number) = self.people[0]
+        return (
+            struct.pack(">B16s", _FORMAT, self.authority.bytes)
+            + _PERSON.pack(subject.bytes, number)
+            + self.body.envelope
+        )
+
+    @classmethod
+    def decode(cls, originator_id: UUID, originator_version: int, state: bytes) -> Self:
+        """The event from its stored state. ValueError or struct.error when the bytes are not one."""
+        form, authority = struct.unpack_from(">B16s", state)
+        if form != _FORMAT:
+            raise ValueError("not an exchange-recorded/1 state")
+        subject, number = _PERSON.unpack_from(state, 17)
+        return cls(
+            originator_id=originator_id,
+            originator_version=originator_version,
+            authority=UUID(bytes=authority),
+            people=((UUID(bytes=subject), number),),
+            body=Sealed(state[17 + _PERSON.size :]),
+        )
+
+
+HotEvent = StatementRecorded | ExchangeRecorded

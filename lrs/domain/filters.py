@@ -1,0 +1,64 @@
+"""What GET /statements can find a statement by, other than by its people.
+
+This file must not know how a term is stored or queried, nor who is in a statement (see people). It follows
+the parameters verb, activity, related_activities and registration (xAPI 1.0.3 Communication 2.1.3).
+
+THE LETTERS ARE A STORAGE FORMAT: the statement index keeps them.
+
+    v   the verb
+    o   the object, where it is an Activity: answers `activity`
+    c   any other Activity in the statement: with `o` it answers `related_activities`
+    g   the registration
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Term = tuple[str, str]
+
+
+def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
+    """The statement's terms, none twice: the verb, the object, other Activities as met, the registration.
+
+    Of a SubStatement only the Activities count: its verb and registration are not the statement's.
+    """
+    target = statement["object"]
+    context = statement.get("context", {})
+    terms: list[Term] = [("v", statement["verb"]["id"])]
+    activity = _activity_id(target)
+    if activity is not None:
+        terms.append(("o", activity))
+    # A dict, because it keeps the order in which they were met: the same statement gives the same terms.
+    related = dict.fromkeys(_context_activity_ids(context))
+    if target.get("objectType") == "SubStatement":
+        related |= dict.fromkeys(_sub_statement_activity_ids(target))
+    terms += [("c", other) for other in related if other != activity]
+    if "registration" in context:
+        # A UUID has two spellings (RFC 9562 4) and is one registration.
+        terms.append(("g", context["registration"].lower()))
+    return tuple(terms)
+
+
+def _activity_id(target: Mapping[str, Any]) -> str | None:
+    """The object's id where it is an Activity, which it is when it says nothing (Data 2.4.4)."""
+    if target.get("objectType", "Activity") != "Activity":
+        return None
+    activity: str = target["id"]
+    return activity
+
+
+def _context_activity_ids(context: Mapping[str, Any]) -> Iterator[str]:
+    for activities in context.get("contextActivities", {}).values():
+        # A single Activity may be sent bare, as in 0.95 (Data 2.4.6.2).
+        if isinstance(activities, list):
+            for activity in activities:
+                yield activity["id"]
+        else:
+            yield activities["id"]
+
+
+def _sub_statement_activity_ids(sub_statement: Mapping[str, Any]) -> Iterator[str]:
+    activity = _activity_id(sub_statement["object"])
+    if activity is not None:
+        yield activity
+    yield from _context_activity_ids(sub_statement.get("context", {}))

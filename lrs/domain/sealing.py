@@ -1,0 +1,114 @@
+"""What is sealed, under which category of key, for which period, and what opening may answer.
+
+Values only: how sealing is done is the vault's business. This file must not know ciphers or databases.
+CATEGORY AND PERIOD NAMES ARE A KEY FORMAT: they are part of the additional data of every wrapped key.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Category(StrEnum):
+    """What a data key seals; one key a subject, category and period, so that one can die without another."""
+
+    IDENTITY = "identity"
+    LEARNING = "learning"
+    DOCUMENTS = "documents"
+    EXCHANGE = "exchange"
+    ATTACHMENTS = "attachments"
+
+
+# How much of the receipt date (UTC) names the period. Retention ends with the period, so exchanges, which are
+# kept for months, are cut finer than statements, which are kept for years.
+_PERIOD_FORMATS = {
+    Category.IDENTITY: "",
+    Category.LEARNING: "%Y",
+    Category.DOCUMENTS: "",
+    Category.EXCHANGE: "%Y-%m",
+    Category.ATTACHMENTS: "%Y",
+}
+
+
+def period_of(category: Category, received: datetime) -> str:
+    """The period whose key seals what was received then: ``"2026"``, ``"2026-11"``, or ``""`` for no period."""
+    return received.strftime(_PERIOD_FORMATS[category])
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one data key: a subject's key of a category for a period."""
+
+    subject: UUID
+    category: Category
+    period: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed part lives. It is bound into the seal, so a part moved elsewhere does not open."""
+
+    stream: UUID
+    version: int
+    part: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Ciphertext in its envelope. Only a vault makes one, so storing unsealed content is a type error."""
+
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """It opened: here is what was sealed."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The key lives, but the fence forbids reading: an erasure is under way, or reading is restricted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The key was destroyed by an erasure, and the ledger says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The key was destroyed because its retention ended, and the ledger says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """It does not open and the ledger does not say why. An alarm, never taken for an erasure."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The vault could not be asked. Nothing is known; the caller answers 503."""
+
+
+Outcome = Plain | Denied | Erased | Expired | Corrupt | Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """One entry of the ledger: whose keys died, why, and where the fence stands since."""
+
+    sequence: int
+    tenant: str
+    subject: UUID
+    reason: str  # "erased" or "expired"
+    kids: tuple[bytes, ...]
+
+
+ERASED = "erased"
+EXPIRED = "expired"

@@ -1,0 +1,142 @@
+"""Whatever is said, in whatever order: the facts come out the same, survive JSON and quote nobody."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrs.domain import completion, progress
+from lrs.domain.signals import LaunchMode, MoveOn, Signal, signal_of
+from lrs.domain.verbs import Verb
+
+CMI5_CONTEXT = "https://w3id.org/xapi/cmi5/context/extensions/"
+CMI5_PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
+VIDEO_PROGRESS = "https://w3id.org/xapi/video/extensions/progress"
+VERBS = ["http://adlnet.gov/expapi/verbs/" + verb for verb in Verb] + [
+    "https://w3id.org/xapi/adl/verbs/" + verb for verb in (Verb.ABANDONED, Verb.WAIVED, Verb.SATISFIED)
+]
+NAME = "Ada"  # in everything that a client writes here
+
+FOLDS = pytest.mark.parametrize("view", [completion, progress], ids=["completion", "progress"])
+
+numbers = st.one_of(st.floats(-2, 2), st.integers(-3, 103), st.booleans(), st.floats(), st.text())
+few_times = st.sampled_from(["2024-01-01T00:00:00Z", "2024-01-01T00:00:00.000001Z"])
+client_text = st.text(max_size=3).map(lambda text: NAME + text)
+sessions = st.one_of(st.sampled_from([NAME + "1", NAME + "2", NAME + "3"]), client_text)
+any_time = st.one_of(few_times, st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"), client_text)
+
+
+def some(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=parts)
+
+
+results = some(
+    completion=st.booleans(),
+    success=st.booleans(),
+    score=some(scaled=numbers, raw=numbers, min=numbers, max=numbers),
+    duration=st.one_of(st.sampled_from(["PT0.1S", "PT0.2S", "PT1H", "P3D", "P1Y"]), client_text),
+    extensions=some(**{CMI5_PROGRESS: numbers, VIDEO_PROGRESS: numbers}),
+)
+contexts = some(
+    extensions=some(
+        **{
+            CMI5_CONTEXT + "sessionid": sessions,
+            CMI5_CONTEXT + "launchmode": st.one_of(st.sampled_from([*LaunchMode]), client_text),
+            CMI5_CONTEXT + "moveon": st.one_of(st.sampled_from([*MoveOn]), client_text),
+        }
+    )
+)
+statements = st.fixed_dictionaries(
+    {
+        "id": st.uuids().map(str),
+        "actor": st.just({"name": NAME, "mbox": "mailto:ada@example.com"}),
+        "verb": st.fixed_dictionaries({"id": st.one_of(st.sampled_from(VERBS), client_text)}),
+        "object": client_text.map(lambda text: {"id": "urn:" + text}),
+        "stored_us": st.integers(0, 2),
+    },
+    optional={"timestamp": any_time, "result": results, "context": contexts},
+)
+
+
+def signal(statement: dict[str, Any]) -> Signal:
+    found = signal_of(statement, statement_id=statement["id"], stored_us=statement["stored_us"])
+    assert found is not None
+    return found
+
+
+some_signals = st.lists(statements.map(signal), min_size=1, max_size=12, unique_by=lambda s: s.statement_id)
+
+
+def folded(view: Any, signals: list[Signal]) -> dict[str, Any]:
+    facts = None
+    for one in signals:
+        facts = view.fold(facts, one)
+    assert facts is not None
+    return dict(facts)
+
+
+@FOLDS
+@given(signals=some_signals, data=st.data())
+def test_no_order_changes_the_facts_their_bytes_or_the_result(
+    view: Any, signals: list[Signal], data: st.DataObject
+) -> None:
+    facts, reordered = folded(view, signals), folded(view, data.draw(st.permutations(signals)))
+    assert facts == reordered
+    assert json.dumps(facts) == json.dumps(reordered)
+    assert view.result(facts) == view.result(reordered)
+
+
+@FOLDS
+@given(signals=some_signals)
+def test_facts_kept_as_json_between_any_two_statements_are_the_same(view: Any, signals: list[Signal]) -> None:
+    kept = None
+    for one in signals:
+        kept = json.loads(json.dumps(view.fold(kept, one), allow_nan=False))
+    facts = folded(view, signals)
+    assert kept == facts
+    assert repr(view.result(kept)) == repr(view.result(facts))
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Every key and every value of the facts."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+@FOLDS
+@given(signals=some_signals)
+def test_the_facts_hold_no_text_of_a_client(view: Any, signals: list[Signal]) -> None:
+    ours = {"first_us", "last_us", "sessions", *view._JOINS, completion.NO_SESSION, *LaunchMode, *MoveOn}
+    ids = {one.statement_id for one in signals} | {one.session for one in signals}
+    facts = folded(view, signals)
+    for leaf in leaves(facts):
+        assert isinstance(leaf, int | float) or leaf in ours | ids
+    assert NAME not in json.dumps(facts)
+
+
+@given(signals=some_signals)
+def test_results_stay_within_what_the_report_promises(signals: list[Signal]) -> None:
+    done = completion.result(folded(completion, signals))
+    far = progress.result(folded(progress, signals))
+    assert done.score_scaled is None or -1 <= done.score_scaled <= 1
+    assert far.progress is None or 0 <= far.progress <= 100
+    assert far.progress == 100 or done.completion is not True
+    assert far.attempts >= 1
+    assert far.time_spent_seconds is None or far.time_spent_seconds >= 0
+    assert done.first_at_us == far.first_at_us <= far.last_at_us == done.last_at_us
+
+
+@given(statement=statements)
+def test_a_signal_has_text_of_the_client_in_no_field_but_the_activity(statement: dict[str, Any]) -> None:
+    found = signal(statement)
+    assert not [field.name for field in fields(found)[1:] if NAME in str(getattr(found, field.name))]
