@@ -1,0 +1,8 @@
+"""The vault: every key, and all sealing and opening.
+
+    root key (file or environment) -> EK epoch key (file in LRS_KEY_DIR) -> TK tenant key -> DK data keys
+                                                                         -> IK pepper, SK signing key
+
+``roots`` finds the root key, ``wrapping`` wraps keys with keys, ``envelope`` seals data, ``ledger`` mirrors
+destructions outside the database, ``sqlite`` keeps the wrapped keys and the fence.
+"""

@@ -1,0 +1,70 @@
+"""Destructions in the vault's database: writing a ledger entry with all that it says, and catching up.
+
+This file must not know how keys are wrapped. Its functions work inside a write transaction of the caller's: the
+write lock is what keeps ledger and mirror in one order.
+"""
+
+import sqlite3
+
+from lrs.adapters.vault.ledger import DEPARTED, Entry
+from lrs.domain.errors import VaultRefused
+from lrs.domain.sealing import ERASED
+
+_OF_A_TENANT = ("tenant_key", "data_key", "directory", "subject")
+_OF_A_SUBJECT = ("data_key", "directory")
+
+
+def apply_entry(connection: sqlite3.Connection, entry: Entry) -> None:
+    """Write an entry and do what it says; the fence moves.
+
+    expired     the keys that it names go, nothing else: the person stays
+    erased      every key of the subject goes, the directory forgets
+    departed    everything of the tenant goes
+    """
+    gone = entry.destroyed
+    connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", _ledger_row(entry))
+    connection.executemany("INSERT OR REPLACE INTO destroyed_key VALUES (?, ?, ?)", _key_rows(entry))
+    connection.executemany(
+        "DELETE FROM data_key WHERE tenant = ? AND kid = ?", [(gone.tenant, kid) for kid in gone.kids]
+    )
+    if gone.reason == ERASED:
+        named = (gone.tenant, gone.subject.bytes)
+        for table in _OF_A_SUBJECT:
+            connection.execute(f"DELETE FROM {table} WHERE tenant = ? AND subject = ?", named)
+        connection.execute("UPDATE subject SET state = 'erased' WHERE tenant = ? AND subject = ?", named)
+    elif gone.reason == DEPARTED:
+        for table in _OF_A_TENANT:
+            connection.execute(f"DELETE FROM {table} WHERE tenant = ?", (gone.tenant,))
+    connection.execute("UPDATE fence SET sequence = max(sequence + 1, ?)", (gone.sequence,))
+
+
+def catch_up(connection: sqlite3.Connection, mirrored: list[Entry]) -> None:
+    """Destroy again what only the mirror knows. VaultRefused when the two tell different stories.
+
+    1. The ledger's hashes must be the first ones of the mirror.
+    2. What the mirror has beyond is applied: a copy of the vault was restored, or a crash lay between the two.
+    3. Every row of the ledger must now say what the mirror says: a destruction that was edited, forged or
+       struck out is found here, although its hash was left standing.
+    """
+    known = [row[0] for row in connection.execute("SELECT hash FROM ledger ORDER BY sequence")]
+    if known != [entry.hash for entry in mirrored[: len(known)]]:
+        raise VaultRefused("the vault's ledger and its mirror differ: one of them is not this vault's")
+    for entry in mirrored[len(known) :]:
+        apply_entry(connection, entry)
+    ledger = connection.execute(
+        "SELECT sequence, tenant, subject, reason, at, previous, hash FROM ledger ORDER BY sequence"
+    ).fetchall()
+    keys = set(connection.execute("SELECT kid, tenant, sequence FROM destroyed_key"))
+    if ledger != [_ledger_row(entry) for entry in mirrored] or keys != {
+        row for entry in mirrored for row in _key_rows(entry)
+    }:
+        raise VaultRefused("the vault's ledger is altered: its rows are not what its mirror says")
+
+
+def _ledger_row(entry: Entry) -> tuple[int, str, bytes, str, str, str, str]:
+    gone = entry.destroyed
+    return (gone.sequence, gone.tenant, gone.subject.bytes, gone.reason, entry.at, entry.previous, entry.hash)
+
+
+def _key_rows(entry: Entry) -> list[tuple[bytes, str, int]]:
+    return [(kid, entry.destroyed.tenant, entry.destroyed.sequence) for kid in entry.destroyed.kids]

@@ -1,0 +1,167 @@
+"""The envelope: how sealed bytes look. A STORAGE FORMAT: kept for ever, so a change is a new version number.
+
+    one key:  01 01 dict kid(16) nonce(12) ciphertext+tag
+    any-of:   01 02 dict count(2) [kid(16) nonce(12) wrapped content key(48)]*count nonce(12) ciphertext+tag
+
+``dict`` is the version of the zstd dictionary (0: none). The additional data is rebuilt from where the part
+lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Codes 3 (all-of) and 4
+(tombstone) are reserved.
+"""
+
+import secrets
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backports import zstd
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from lrs.domain.sealing import Category, Place
+
+VERSION = 1
+ONE_KEY = 1
+ANY_OF = 2
+_HEAD = struct.Struct(">BBB")
+_SHARE = struct.Struct(">16s12s48s")
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+OWNERS_MAX = 1_000
+# A sealed part opens to at most this, whatever its compressed form claims.
+OPENED_BYTES_MAX = 64 * 1024 * 1024
+_COMPRESSION_LEVEL = 1  # measured: higher levels cost more than they save on bodies of 1 kB
+
+
+class EnvelopeInvalid(Exception):
+    """The bytes are not an envelope, or do not open under the key they name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A data key ready for use, with what its seals are bound to."""
+
+    kid: bytes
+    category: Category
+    cipher: AESGCM
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An envelope taken apart. ``shares`` is one (kid, nonce, wrapped content key) an owner for any-of."""
+
+    head: bytes
+    kids: tuple[bytes, ...]
+    shares: tuple[tuple[bytes, bytes, bytes], ...]
+    nonce: bytes
+    ciphertext: bytes
+
+
+def additional_data(tenant: str, place: Place, head: bytes, kid: bytes, category: Category) -> bytes:
+    """Every fact about where and under what a part is sealed, each length-prefixed so that none runs together."""
+    facts = (
+        b"lethe/1",
+        tenant.encode(),
+        place.stream.bytes,
+        struct.pack(">Q", place.version),
+        place.part.encode(),
+        place.topic.encode(),
+        head,
+        kid,
+        category.encode(),
+    )
+    return b"".join(struct.pack(">H", len(fact)) + fact for fact in facts)
+
+
+def seal(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
+    """The envelope in which the key of any one owner opens ``data``."""
+    packed = zstd.compress(data, _COMPRESSION_LEVEL)
+    if len(keys) == 1:
+        return _seal_one(tenant, place, keys[0], packed)
+    return _seal_any(tenant, place, keys, packed)
+
+
+def _seal_one(tenant: str, place: Place, key: DataKey, packed: bytes) -> bytes:
+    head = _HEAD.pack(VERSION, ONE_KEY, 0)
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    bound = additional_data(tenant, place, head, key.kid, key.category)
+    return head + key.kid + nonce + key.cipher.encrypt(nonce, packed, bound)
+
+
+def _seal_any(tenant: str, place: Place, keys: Sequence[DataKey], packed: bytes) -> bytes:
+    if not 1 < len(keys) <= OWNERS_MAX:
+        raise EnvelopeInvalid("too few or too many owners")
+    head = _HEAD.pack(VERSION, ANY_OF, 0)
+    content_key = AESGCM.generate_key(256)
+    shares = b"".join(_share(tenant, place, head, key, content_key) for key in keys)
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    opening = head + struct.pack(">H", len(keys)) + shares
+    # The content's seal is bound to all shares: none can be taken out or put in.
+    bound = additional_data(tenant, place, opening[:3], b"", keys[0].category) + shares
+    return opening + nonce + AESGCM(content_key).encrypt(nonce, packed, bound)
+
+
+def _share(tenant: str, place: Place, head: bytes, key: DataKey, content_key: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    bound = additional_data(tenant, place, head, key.kid, key.category)
+    return _SHARE.pack(key.kid, nonce, key.cipher.encrypt(nonce, content_key, bound))
+
+
+def parse(envelope: bytes) -> Envelope:
+    """The envelope taken apart, or EnvelopeInvalid."""
+    if len(envelope) < _HEAD.size or envelope[0] != VERSION or envelope[2] != 0:
+        raise EnvelopeInvalid("not an envelope")
+    if envelope[1] == ONE_KEY:
+        return _parse_one(envelope)
+    if envelope[1] == ANY_OF:
+        return _parse_any(envelope)
+    raise EnvelopeInvalid("not an envelope")
+
+
+def _parse_one(envelope: bytes) -> Envelope:
+    if len(envelope) < 3 + 16 + _NONCE_BYTES + _TAG_BYTES:
+        raise EnvelopeInvalid("cut short")
+    kid, nonce = envelope[3:19], envelope[19:31]
+    return Envelope(envelope[:3], (kid,), (), nonce, envelope[31:])
+
+
+def _parse_any(envelope: bytes) -> Envelope:
+    if len(envelope) < 5:
+        raise EnvelopeInvalid("cut short")
+    (count,) = struct.unpack_from(">H", envelope, 3)
+    end = 5 + count * _SHARE.size
+    if not 1 < count <= OWNERS_MAX or len(envelope) < end + _NONCE_BYTES + _TAG_BYTES:
+        raise EnvelopeInvalid("cut short")
+    shares = tuple(_SHARE.iter_unpack(envelope[5:end]))
+    kids = tuple(share[0] for share in shares)
+    nonce = envelope[end : end + _NONCE_BYTES]
+    return Envelope(envelope[:3], kids, shares, nonce, envelope[end + _NONCE_BYTES :])
+
+
+def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
+    """What was sealed, opened with one owner's key. EnvelopeInvalid when anything does not fit."""
+    try:
+        if not envelope.shares:
+            bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
+            packed = key.cipher.decrypt(envelope.nonce, envelope.ciphertext, bound)
+        else:
+            packed = _open_any(tenant, place, envelope, key)
+        return _decompress(packed)
+    except (InvalidTag, ValueError, zstd.ZstdError) as error:
+        raise EnvelopeInvalid("does not open") from error
+
+
+def _open_any(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
+    _, nonce, wrapped = next(share for share in envelope.shares if share[0] == key.kid)
+    bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
+    content_key = key.cipher.decrypt(nonce, wrapped, bound)
+    shares = b"".join(_SHARE.pack(*share) for share in envelope.shares)
+    bound = additional_data(tenant, place, envelope.head, b"", key.category) + shares
+    return AESGCM(content_key).decrypt(envelope.nonce, envelope.ciphertext, bound)
+
+
+def _decompress(packed: bytes) -> bytes:
+    decompressor = zstd.ZstdDecompressor()
+    data = decompressor.decompress(packed, max_length=OPENED_BYTES_MAX)
+    if not decompressor.eof or decompressor.unused_data:
+        raise EnvelopeInvalid("does not open")
+    return data

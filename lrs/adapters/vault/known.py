@@ -1,0 +1,57 @@
+"""What a process knows of the vault under one reading of the fence.
+
+When the fence moves, the whole object is let go and a new one begun: a key that a slower thread still loads
+under the old reading lands in the old object, where nobody looks again.
+"""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from lrs.adapters.vault.envelope import DataKey
+from lrs.domain.sealing import Erased, Expired, Slot
+
+# Entries kept; beyond, the table is emptied. At about 1 kB a key, 100 MB at most.
+ENTRIES_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKey:
+    """A living data key, its subject, and its raw bytes for deriving others."""
+
+    subject: UUID
+    key: DataKey
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TenantKeys:
+    """A tenant's unwrapped keys."""
+
+    wrapping: bytes
+    pepper: bytes
+    signing: bytes
+
+
+# What one reading says of a key: usable, or destroyed and why.
+KeyState = SubjectKey | Erased | Expired
+
+
+@dataclass(slots=True)
+class Known:
+    """Caches of one fence reading. ``by_kid`` also remembers keys that are known to be dead."""
+
+    epoch: int
+    sequence: int
+    by_kid: dict[tuple[str, bytes], KeyState] = field(default_factory=dict)
+    by_slot: dict[tuple[str, Slot], SubjectKey] = field(default_factory=dict)
+    directory: dict[tuple[str, bytes], UUID] = field(default_factory=dict)
+    digest_keys: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
+    denied: dict[str, frozenset[UUID]] = field(default_factory=dict)
+    tenants: dict[str, TenantKeys] = field(default_factory=dict)
+
+    def trim(self) -> None:
+        """Keep every table within its limit. Other threads are at work in them: whoever needs an entry for
+        longer than one look keeps it."""
+        for table in (self.by_kid, self.by_slot, self.directory, self.digest_keys):
+            if len(table) > ENTRIES_MAX:
+                table.clear()

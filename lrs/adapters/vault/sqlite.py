@@ -1,0 +1,384 @@
+"""The vault on SQLite: wrapped keys, the directory, the fence and the ledger in one file of its own.
+
+A seal, a look and a destruction go this way:
+
+1. The fence is read: one row. If it moved since the last reading, everything cached is let go.
+2. Keys come from the cache or are unwrapped: EK (held since start) opens TK, TK opens the data key, and the
+   key's id is checked against its row (key commitment).
+3. Minting and destroying take the write lock, check that the fence stands where the caller read it, and commit
+   before anything is sealed.
+4. A destruction reaches the ledger's mirror, on the disk, before it is committed here.
+"""
+
+import hmac
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from lrs.adapters.sqlite.database import Database
+from lrs.adapters.vault import envelope, wrapping
+from lrs.adapters.vault.destroying import apply_entry, catch_up
+from lrs.adapters.vault.known import KeyState, Known, SubjectKey, TenantKeys
+from lrs.adapters.vault.ledger import DEPARTED, GENESIS, Mirror, make_entry
+from lrs.adapters.vault.reading import VaultReading
+from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
+from lrs.domain.sealing import (
+    ERASED,
+    EXPIRED,
+    Category,
+    Corrupt,
+    Denied,
+    Destroyed,
+    Erased,
+    Expired,
+    Outcome,
+    Place,
+    Plain,
+    Sealed,
+    Unavailable,
+)
+from lrs.domain.subjects import State
+
+_DEAD: dict[str | None, Erased | Expired] = {ERASED: Erased(), EXPIRED: Expired()}
+# One reading of the fence serves at most this many openings.
+FENCED_OPENINGS_MAX = 500
+
+
+class SqliteVault:
+    """The keys of every tenant. Made by ``lrs.adapters.vault.opening``."""
+
+    def __init__(self, database: Database, epoch_key: bytes, epoch: int, mirror: Mirror) -> None:
+        self.database = database
+        self._epoch_key = epoch_key
+        self._epoch = epoch
+        self._mirror = mirror
+        self._known = Known(0, -1)
+
+    def close(self) -> None:
+        """Let go of connections and of every key."""
+        self._known = Known(0, -1)
+        self.database.close()
+
+    def epoch(self) -> int:
+        """The present epoch, read now. KeyStoreUnavailable, VaultRefused when it closed."""
+        with self.database.read() as connection:
+            return self.known(connection).epoch
+
+    # --- the fence -------------------------------------------------------------------------------------------
+
+    def known(self, connection: sqlite3.Connection) -> Known:
+        """Read the fence; what is cached, if it still stands there. VaultRefused when the epoch has closed."""
+        epoch, sequence = connection.execute("SELECT epoch, sequence FROM fence").fetchone()
+        known = self._known
+        if (epoch, sequence) != (known.epoch, known.sequence):
+            if epoch != self._epoch:
+                raise VaultRefused("the epoch was closed: start again with the new epoch key")
+            known = self._known = Known(epoch, sequence)
+        known.trim()
+        return known
+
+    def _denied(self, connection: sqlite3.Connection, known: Known, tenant: str) -> frozenset[UUID]:
+        if tenant not in known.denied:
+            rows = connection.execute(
+                "SELECT subject FROM subject WHERE tenant = ? AND state = 'erasing'", (tenant,)
+            )
+            known.denied[tenant] = frozenset(UUID(bytes=row[0]) for row in rows)
+        return known.denied[tenant]
+
+    def read(self, tenant: str) -> VaultReading:
+        """Read the fence and work under it."""
+        with self.database.read() as connection:
+            known = self.known(connection)
+            self._denied(connection, known, tenant)
+            keys = self.tenant_keys(connection, known, tenant)
+        return VaultReading(self, tenant, known, keys)
+
+    # --- tenants ---------------------------------------------------------------------------------------------
+
+    def create_tenant(self, tenant: str) -> None:
+        """Mint a tenant's keys; again for a tenant that has them: nothing."""
+        with self.database.write() as connection:
+            self.known(connection)  # not under the key of an epoch that was closed meanwhile
+            if connection.execute("SELECT 1 FROM tenant_key WHERE tenant = ?", (tenant,)).fetchone():
+                return
+            fresh = {
+                "TK": wrapping.new_wrapping_key(),
+                "IK": wrapping.new_data_key(),
+                "SK": Ed25519PrivateKey.generate().private_bytes_raw(),
+            }
+            for kind, key in fresh.items():
+                wrapped = wrapping.wrap(self._epoch_key, key, tenant, kind, str(self._epoch))
+                connection.execute("INSERT INTO tenant_key VALUES (?, ?, ?)", (tenant, kind, wrapped))
+            connection.execute("INSERT INTO subject VALUES (?, ?, 'tenant', 'live')", (tenant, uuid4().bytes))
+
+    def destroy_tenant(self, tenant: str) -> None:
+        """Destroy every key of a tenant for ever: its wrapping key goes, so no data key opens again. It is in
+        the ledger (mirror first), so that an older copy of the vault does not bring the tenant back."""
+        with self.database.write() as connection:
+            self._finish_interrupted(connection)
+            row = connection.execute(
+                "SELECT subject FROM subject WHERE tenant = ? AND role = 'tenant'", (tenant,)
+            ).fetchone()
+            if row is not None:
+                self._enter(connection, tenant, UUID(bytes=row[0]), DEPARTED, (), "")
+        self.database.checkpoint()
+
+    def tenant_keys(self, connection: sqlite3.Connection, known: Known, tenant: str) -> TenantKeys:
+        """A tenant's keys, unwrapped. NotFound for a tenant without any, VaultRefused when they do not open."""
+        if tenant not in known.tenants:
+            rows = connection.execute("SELECT kind, wrapped FROM tenant_key WHERE tenant = ?", (tenant,))
+            wrapped = dict(rows.fetchall())
+            if not wrapped:
+                raise NotFound("no such tenant")
+            known.tenants[tenant] = self._unwrap_tenant(tenant, wrapped)
+        return known.tenants[tenant]
+
+    def _unwrap_tenant(self, tenant: str, wrapped: dict[str, bytes]) -> TenantKeys:
+        try:
+            keys = [
+                wrapping.unwrap(self._epoch_key, wrapped[kind], tenant, kind, str(self._epoch))
+                for kind in ("TK", "IK", "SK")
+            ]
+        except (wrapping.WrappedKeyInvalid, KeyError):
+            raise VaultRefused("a tenant's keys do not open under this epoch's key") from None
+        return TenantKeys(*keys)
+
+    def tenant_subject(self, tenant: str) -> UUID:
+        """The subject that stands for what belongs to no person."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                "SELECT subject FROM subject WHERE tenant = ? AND role = 'tenant'", (tenant,)
+            ).fetchone()
+        if row is None:
+            raise NotFound("no such tenant")
+        return UUID(bytes=row[0])
+
+    def sign(self, tenant: str, message: bytes) -> bytes:
+        """An Ed25519 signature by the tenant's signing key."""
+        return self._signing_key(tenant).sign(message)
+
+    def public_key(self, tenant: str) -> bytes:
+        """The raw Ed25519 public key that checks ``sign``."""
+        return self._signing_key(tenant).public_key().public_bytes_raw()
+
+    def _signing_key(self, tenant: str) -> Ed25519PrivateKey:
+        with self.database.read() as connection:
+            keys = self.tenant_keys(connection, self.known(connection), tenant)
+        return Ed25519PrivateKey.from_private_bytes(keys.signing)
+
+    # --- opening ---------------------------------------------------------------------------------------------
+
+    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+        """Each item's outcome, in order. The fence is read for every 500."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(items), FENCED_OPENINGS_MAX):
+            outcomes += self._open_fenced(tenant, items[start : start + FENCED_OPENINGS_MAX])
+        return outcomes
+
+    def _open_fenced(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+        parsed = [_parse(sealed) for _, sealed in items]
+        try:
+            with self.database.read() as connection:
+                known = self.known(connection)
+                denied = self._denied(connection, known, tenant)
+                keys = self.tenant_keys(connection, known, tenant)
+                kids = {kid for found in parsed if found for kid in found.kids}
+                states = self._states(connection, known, tenant, keys, kids)
+        except KeyStoreUnavailable:
+            return [Unavailable()] * len(items)
+        verdicts = {kid: _verdict(state, denied) for kid, state in states.items()}
+        return [_open_one(verdicts, tenant, place, found) for (place, _), found in zip(items, parsed, strict=True)]
+
+    def _states(
+        self, connection: sqlite3.Connection, known: Known, tenant: str, keys: TenantKeys, kids: set[bytes]
+    ) -> dict[bytes, KeyState]:
+        """What is known of these keys; one that is nowhere is absent. The answer is a table of its own, for
+        another thread may empty the shared one before this one has looked."""
+        states = {}
+        for kid in kids:
+            state = known.by_kid.get((tenant, kid)) or self._find_key(connection, tenant, keys, kid)
+            if state is not None:
+                known.by_kid[tenant, kid] = states[kid] = state
+        return states
+
+    @staticmethod
+    def _find_key(connection: sqlite3.Connection, tenant: str, keys: TenantKeys, kid: bytes) -> KeyState | None:
+        """The ledger is asked first: a key that it calls destroyed stays destroyed, even if somebody put its row
+        back; and one that was struck out of the ledger is an alarm, not alive again."""
+        dead = connection.execute(
+            "SELECT reason FROM destroyed_key LEFT JOIN ledger USING (sequence)"
+            " WHERE kid = ? AND destroyed_key.tenant = ?",
+            (kid, tenant),
+        ).fetchone()
+        if dead:
+            return _DEAD.get(dead[0])
+        row = connection.execute(
+            "SELECT subject, category, period, kid, wrapped FROM data_key WHERE kid = ? AND tenant = ?",
+            (kid, tenant),
+        ).fetchone()
+        return unwrap_data_key(tenant, keys, *row) if row else None
+
+    def check_data_key(
+        self,
+        connection: sqlite3.Connection,
+        tenant: str,
+        keys: TenantKeys,
+        row: tuple[bytes, str, str, bytes, bytes],
+    ) -> SubjectKey:
+        """The key of a row for sealing. KeyStoreUnavailable for one that the ledger calls destroyed, or that
+        does not unwrap: nothing is sealed under a key that is not beyond doubt."""
+        dead = connection.execute(
+            "SELECT 1 FROM destroyed_key WHERE kid = ? AND tenant = ?", (row[3], tenant)
+        ).fetchone()
+        key = None if dead else unwrap_data_key(tenant, keys, *row)
+        if key is None:
+            raise KeyStoreUnavailable("a data key is damaged or was put back after its destruction")
+        return key
+
+    # --- destroying ------------------------------------------------------------------------------------------
+
+    def begin_erasure(self, tenant: str, subject: UUID) -> None:
+        """Deny reads and mint nothing more for the subject; idempotent."""
+        with self.database.write() as connection:
+            changed = connection.execute(
+                "UPDATE subject SET state = ? WHERE tenant = ? AND subject = ? AND state = ? AND role = 'person'",
+                (State.ERASING, tenant, subject.bytes, State.LIVE),
+            ).rowcount
+            if changed:
+                connection.execute("UPDATE fence SET sequence = sequence + 1")
+
+    def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:
+        """Ledger entry (mirror first), then every key and directory row of the subject gone; idempotent."""
+        with self.database.write() as connection:
+            self._finish_interrupted(connection)
+            gone = _entry_of(connection, tenant, subject) or self._destroy(connection, tenant, subject, at)
+        self.database.checkpoint()
+        return gone
+
+    def _destroy(self, connection: sqlite3.Connection, tenant: str, subject: UUID, at: datetime) -> Destroyed:
+        state = connection.execute(
+            "SELECT state FROM subject WHERE tenant = ? AND subject = ?", (tenant, subject.bytes)
+        ).fetchone()
+        if state is None or state[0] != State.ERASING:
+            raise NotFound("no such subject is being erased")
+        rows = connection.execute(
+            "SELECT kid FROM data_key WHERE tenant = ? AND subject = ? ORDER BY kid", (tenant, subject.bytes)
+        )
+        kids = tuple(row[0] for row in rows)
+        return self._enter(connection, tenant, subject, ERASED, kids, at.isoformat())
+
+    def _finish_interrupted(self, connection: sqlite3.Connection) -> None:
+        """A destruction that reached the mirror but not its commit is carried out first. Otherwise the next entry
+        would cite the same predecessor, and the mirror's chain would be broken for ever."""
+        if self._mirror.last() != _last_hash(connection):
+            catch_up(connection, list(self._mirror.entries()))
+
+    def _enter(
+        self,
+        connection: sqlite3.Connection,
+        tenant: str,
+        subject: UUID,
+        reason: str,
+        kids: tuple[bytes, ...],
+        at: str,
+    ) -> Destroyed:
+        (sequence,) = connection.execute("SELECT sequence + 1 FROM fence").fetchone()
+        entry = make_entry(Destroyed(sequence, tenant, subject, reason, kids), at, _last_hash(connection))
+        self._mirror.append(entry)
+        apply_entry(connection, entry)
+        return entry.destroyed
+
+    def destroyed(self, tenant: str, subject: UUID) -> Destroyed | None:
+        """The ledger's entry of this subject's erasure, if it has one."""
+        with self.database.read() as connection:
+            return _entry_of(connection, tenant, subject)
+
+    def identifier_kinds(self, tenant: str, subject: UUID) -> tuple[str, ...]:
+        """Which kinds of identifier the directory knows the subject by."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT kind FROM directory WHERE tenant = ? AND subject = ? ORDER BY kind",
+                (tenant, subject.bytes),
+            )
+            return tuple(row[0] for row in rows)
+
+    def living_keys(self, tenant: str, subject: UUID) -> int:
+        """How many data keys and directory rows of the subject there still are."""
+        with self.database.read() as connection:
+            (count,) = connection.execute(
+                "SELECT (SELECT count(*) FROM data_key WHERE tenant = :tenant AND subject = :subject)"
+                " + (SELECT count(*) FROM directory WHERE tenant = :tenant AND subject = :subject)",
+                {"tenant": tenant, "subject": subject.bytes},
+            ).fetchone()
+        return int(count)
+
+
+def unwrap_data_key(
+    tenant: str, keys: TenantKeys, subject: bytes, category: str, period: str, kid: bytes, wrapped: bytes
+) -> SubjectKey | None:
+    """The data key of a row; None when it does not unwrap there or is not the key its id promises."""
+    try:
+        names = (tenant, UUID(bytes=subject).hex, category, period)
+        raw = wrapping.unwrap(keys.wrapping, wrapped, *names)
+        if not hmac.compare_digest(wrapping.kid_of(raw), kid):
+            return None
+    except (wrapping.WrappedKeyInvalid, ValueError, TypeError, AttributeError):
+        return None  # the last three: a row whose columns were altered to another type or length
+    key = envelope.DataKey(kid, Category(category), AESGCM(raw))
+    return SubjectKey(UUID(bytes=subject), key, raw)
+
+
+def _last_hash(connection: sqlite3.Connection) -> str:
+    last = connection.execute("SELECT hash FROM ledger ORDER BY sequence DESC LIMIT 1").fetchone()
+    return str(last[0]) if last else GENESIS
+
+
+def _entry_of(connection: sqlite3.Connection, tenant: str, subject: UUID) -> Destroyed | None:
+    row = connection.execute(
+        "SELECT sequence FROM ledger WHERE tenant = ? AND subject = ? AND reason = ?",
+        (tenant, subject.bytes, ERASED),
+    ).fetchone()
+    if row is None:
+        return None
+    kids = connection.execute(
+        "SELECT kid FROM destroyed_key WHERE sequence = ? AND tenant = ? ORDER BY kid", (row[0], tenant)
+    )
+    return Destroyed(row[0], tenant, subject, ERASED, tuple(kid[0] for kid in kids))
+
+
+def _parse(sealed: Sealed) -> envelope.Envelope | None:
+    try:
+        return envelope.parse(sealed.envelope)
+    except envelope.EnvelopeInvalid:
+        return None
+
+
+def _verdict(state: KeyState, denied: frozenset[UUID]) -> KeyState | Denied:
+    """The fence has the word before the key."""
+    return Denied() if isinstance(state, SubjectKey) and state.subject in denied else state
+
+
+def _open_one(
+    known: Mapping[bytes, KeyState | Denied], tenant: str, place: Place, found: envelope.Envelope | None
+) -> Outcome:
+    """The outcome of one part. Any owner's key will do; without one, the gentlest true verdict is given only
+    if every owner has a verdict: a single unknown key makes it an alarm."""
+    if found is None:
+        return Corrupt("the envelope is malformed")
+    verdicts = [known.get(kid) for kid in found.kids]
+    for verdict in verdicts:
+        if isinstance(verdict, SubjectKey):
+            try:
+                return Plain(envelope.open_with(tenant, place, found, verdict.key))
+            except envelope.EnvelopeInvalid:
+                return Corrupt("the seal does not open in this place")
+    if any(verdict is None for verdict in verdicts):
+        return Corrupt("a key is missing and no destruction of it is recorded")
+    for verdict in verdicts:
+        if isinstance(verdict, Denied | Expired):
+            return verdict
+    return Erased()
