@@ -1,0 +1,117 @@
+"""The event-sourced application: the eventsourcing library's, with our mapper and our recorder.
+
+One application a tenant, one for the control store. Bulk writes go through ``events.put`` with their index rows;
+aggregates (subjects, requests, tenants, credentials) through ``save`` and ``repository.get``.
+
+Topics are registered when the application is made, before anything is read.
+"""
+
+import base64
+from typing import Any, cast
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import (
+    DatetimeAsISO,
+    DecimalAsStr,
+    JSONTranscoder,
+    Mapper,
+    ProcessRecorder,
+    StoredEvent,
+    Transcoding,
+    UUIDAsHex,
+)
+from eventsourcing.utils import Environment, EnvType, register_topic
+
+from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.requests import DataSubjectRequest
+from lrs.domain.sealing import Sealed
+from lrs.domain.subjects import Subject
+from lrs.domain.tenants import Credential, Tenant
+
+# Every class that a topic in a log may name. Aggregates register their own events when they are defined; the
+# hot events are plain dataclasses and are registered here.
+HOT_EVENTS: dict[str, type[HotEvent]] = {
+    StatementRecorded.TOPIC: StatementRecorded,
+    ExchangeRecorded.TOPIC: ExchangeRecorded,
+}
+AGGREGATES = (Subject, DataSubjectRequest, Tenant, Credential)
+
+
+class SealedAsBase64(Transcoding):
+    """A sealed part inside an aggregate's event."""
+
+    type = Sealed
+    name = "sealed"
+
+    def encode(self, obj: Sealed) -> str:
+        """Base64 of the envelope."""
+        return base64.b64encode(obj.envelope).decode()
+
+    def decode(self, data: str) -> Sealed:
+        """The sealed part again."""
+        return Sealed(base64.b64decode(data, validate=True))
+
+
+def json_transcoder() -> JSONTranscoder:
+    """The library's transcoder with every type that an aggregate's event may hold."""
+    transcoder = JSONTranscoder()
+    for transcoding in (UUIDAsHex(), DatetimeAsISO(), DecimalAsStr(), SealedAsBase64()):
+        transcoder.register(transcoding)
+    return transcoder
+
+
+class LetheMapper(Mapper[UUID]):
+    """Events to stored events and back. Hot events carry their own bytes; aggregates' events are JSON."""
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        """The stored form."""
+        if isinstance(domain_event, StatementRecorded | ExchangeRecorded):
+            return stored_event(domain_event)
+        return super().to_stored_event(domain_event)
+
+    def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
+        """The event again."""
+        hot = HOT_EVENTS.get(stored_event.topic)
+        if hot is not None:
+            return hot.decode(
+                cast("UUID", stored_event.originator_id), stored_event.originator_version, stored_event.state
+            )
+        return super().to_domain_event(stored_event)
+
+
+def stored_event(event: HotEvent) -> StoredEvent:
+    """The stored form of a hot event."""
+    return StoredEvent(event.originator_id, event.originator_version, event.TOPIC, event.encode())
+
+
+class LetheApplication(Application[UUID]):
+    """The library's application over a recorder that is handed in."""
+
+    name = "lethe"
+
+    def __init__(self, recorder: ProcessRecorder) -> None:
+        self._given_recorder = recorder
+        for topic, event in HOT_EVENTS.items():
+            register_topic(topic, event)
+        super().__init__()
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """Nothing from the process's environment: the composition root has decided all."""
+        return Environment(name, dict(env or {}))
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        """Our mapper."""
+        return LetheMapper(json_transcoder())
+
+    def construct_recorder(self) -> ProcessRecorder:
+        """The one that was handed in."""
+        return self._given_recorder
+
+    def get_or_none(self, aggregate_id: UUID) -> Any:
+        """An aggregate, or None when there is none."""
+        try:
+            return self.repository.get(aggregate_id)
+        except AggregateNotFoundError:
+            return None

@@ -1,0 +1,186 @@
+"""Opening what was recorded: from stored events back to statements and exchanges, as far as the keys live.
+
+1. The bodies of a page are opened in one go.
+2. The agent objects that they refer to are fetched (ciphertext is cached, it never changes) and opened in one go.
+3. People are put back in their places; who was erased or may not be read is the placeholder.
+4. What the row and the credential say (id, stored, version, authority, timestamp) is put in.
+
+A body that does not open is left to the caller with its outcome; Corrupt and Unavailable are never passed over.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+from eventsourcing.persistence import StoredEvent
+
+from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
+from lrs.domain.agents import erased_placeholder
+from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable
+from lrs.domain.events import HotEvent, StatementRecorded
+from lrs.domain.people import join
+from lrs.domain.sealing import Corrupt, Outcome, Place, Plain, Sealed, Unavailable
+from lrs.domain.subjects import Subject
+from lrs.ports import Recorded, TenantStore, Vault
+from lrs.sealed_bodies import Body, unpack
+
+BODY = "body"
+AGENT = "agent"
+# Agent ciphertexts remembered a process, about 300 bytes each.
+_AGENTS_CACHED_MAX = 50_000
+_DEFAULT_VERSIONS = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AgentRef = tuple[UUID, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A hot event and its body, or why the body does not open."""
+
+    recorded: Recorded
+    event: HotEvent
+    body: Body | None
+    outcome: Outcome
+
+
+def body_place(event: HotEvent) -> Place:
+    """Where a hot event's body lives."""
+    return Place(event.originator_id, event.originator_version, BODY, event.TOPIC)
+
+
+def agent_place(ref: AgentRef) -> Place:
+    """Where an agent object lives."""
+    return Place(ref[0], ref[1], AGENT, Subject.AgentSealed.TOPIC)
+
+
+def timestamp_text(us: int) -> str:
+    """Microseconds as RFC 3339, UTC."""
+    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Opener:
+    """Opens records of tenants."""
+
+    def __init__(self, vault: Vault, public_url: str) -> None:
+        self._vault = vault
+        self._public_url = public_url
+        self._mapper = LetheMapper(json_transcoder())
+        self._placeholders = {group: erased_placeholder(public_url, group=group) for group in (False, True)}
+        self._sealed_agents: dict[tuple[str, AgentRef], Sealed] = {}
+
+    def placeholder(self, *, group: bool) -> dict[str, Any]:
+        """What stands where an erased person stood."""
+        return self._placeholders[group]
+
+    def bodies(self, store: TenantStore, recorded: Sequence[Recorded]) -> list[Opened]:
+        """Hot events among these, each with its body or the outcome. KeyStoreUnavailable."""
+        events = [(one, event) for one in recorded if (event := _decode(one.event))]
+        outcomes = self._vault.open_many(store.tenant, [(body_place(event), event.body) for _, event in events])
+        return [_opened(one, event, outcome) for (one, event), outcome in zip(events, outcomes, strict=True)]
+
+    def agents(self, store: TenantStore, refs: Iterable[AgentRef]) -> dict[AgentRef, dict[str, Any] | None]:
+        """The agent objects, None for those who were erased or may not be read. EventCorrupt,
+        KeyStoreUnavailable."""
+        wanted = list(dict.fromkeys(refs))
+        sealed = [(agent_place(ref), self._sealed_agent(store, ref)) for ref in wanted]
+        outcomes = self._vault.open_many(store.tenant, sealed)
+        return {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
+
+    def _sealed_agent(self, store: TenantStore, ref: AgentRef) -> Sealed:
+        sealed = self._sealed_agents.get((store.tenant, ref))
+        if sealed is None:
+            if len(self._sealed_agents) > _AGENTS_CACHED_MAX:
+                self._sealed_agents.clear()
+            sealed = self._sealed_agents[store.tenant, ref] = self._fetch_agent(store, ref)
+        return sealed
+
+    def _fetch_agent(self, store: TenantStore, ref: AgentRef) -> Sealed:
+        found = store.recorder.select_events(ref[0], gt=ref[1] - 1, lte=ref[1])
+        if not found or found[0].topic != Subject.AgentSealed.TOPIC:
+            raise EventCorrupt("an agent object that a record refers to is missing")
+        event = self._mapper.to_domain_event(found[0])
+        return cast("Subject.AgentSealed", event).sealed
+
+    def statements(
+        self, store: TenantStore, opened: Sequence[Opened], *, only: frozenset[UUID] | None = None
+    ) -> list[dict[str, Any]]:
+        """The statements whose bodies opened, whole again, in order; with ``only``, everybody else is masked:
+        an export of one person's data must not name another (GDPR article 15(4)). EventCorrupt,
+        KeyStoreUnavailable."""
+        readable = [one for one in opened if one.body is not None]
+        refs = {ref for one in readable for ref in one.event.people}
+        shown = refs if only is None else {ref for ref in refs if ref[0] in only}
+        agents = dict.fromkeys(refs) | self.agents(store, shown)
+        return [self._statement(one, agents) for one in readable]
+
+    def _statement(self, one: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> dict[str, Any]:
+        assert one.body is not None
+        event = cast("StatementRecorded", one.event)
+        stored = timestamp_text(one.recorded.stored_us)
+        statement = {"id": str(event.originator_id)} | self.rejoin(one, agents)
+        statement.setdefault("timestamp", stored)
+        statement["stored"] = stored
+        statement["version"] = one.body.version or _DEFAULT_VERSIONS[event.version]
+        statement["authority"] = self.authority(event.authority)
+        return statement
+
+    def rejoin(self, one: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> dict[str, Any]:
+        """The content with its people back in their places. Uses the body up."""
+        assert one.body is not None
+        placed = [
+            (path, agents[ref] or self._placeholders[index in one.body.groups])
+            for index, (path, ref) in enumerate(zip(one.body.paths, one.event.people, strict=True))
+        ]
+        return join(one.body.content, placed)
+
+    def authority(self, credential: UUID) -> dict[str, Any]:
+        """The authority of what a credential sent (xAPI 1.0.3 Data 2.4.9)."""
+        account = {"homePage": self._public_url, "name": str(credential)}
+        return {"objectType": "Agent", "account": account}
+
+
+def _decode(stored: StoredEvent) -> HotEvent | None:
+    """The hot event, None for an aggregate's. Bytes that are no event become one with nothing in it, whose
+    body then opens as Corrupt: an alarm about this event alone."""
+    hot = HOT_EVENTS.get(stored.topic)
+    if hot is None:
+        return None
+    stream = cast("UUID", stored.originator_id)
+    try:
+        return hot.decode(stream, stored.originator_version, stored.state)
+    except (ValueError, struct.error):
+        return StatementRecorded(stream, stored.originator_version, "2.0.0", UUID(int=0), None, (), Sealed(b""))
+
+
+def _opened(one: Recorded, event: HotEvent, outcome: Outcome) -> Opened:
+    if isinstance(outcome, Unavailable):
+        raise KeyStoreUnavailable("the vault can not be reached")
+    body = None
+    if isinstance(outcome, Plain):
+        try:
+            body = unpack(outcome.data)
+        except (orjson.JSONDecodeError, ValueError, TypeError):
+            outcome = Corrupt("an opened body can not be read")
+    return Opened(one, event, body, outcome)
+
+
+def _agent(outcome: Outcome) -> dict[str, Any] | None:
+    if isinstance(outcome, Plain):
+        agent: dict[str, Any] = orjson.loads(outcome.data)
+        return agent
+    if isinstance(outcome, Unavailable):
+        raise KeyStoreUnavailable("the vault can not be reached")
+    if isinstance(outcome, Corrupt):
+        raise EventCorrupt("an agent object does not open")
+    return None
+
+
+def check_not_corrupt(opened: Iterable[Opened]) -> None:
+    """EventCorrupt if any of these is: an answer that left it out would call it erased."""
+    for one in opened:
+        if isinstance(one.outcome, Corrupt):
+            raise EventCorrupt(f"the event at position {one.recorded.position} does not open")

@@ -1,0 +1,110 @@
+"""Group commit: whatever waits for one tenant is written in one transaction.
+
+A few workers serve all tenants in turn; one tenant is served by one worker at a time and goes to the end of the
+line after each group, so a flood on one does not starve the others. The queue is limited: beyond, Overloaded.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID
+
+from lrs.domain.errors import LetheError, Overloaded, StoreUnavailable
+from lrs.recording.drafts import Draft
+
+# One reading of the fence serves at most this many records.
+GROUP_DRAFTS_MAX = 500
+WAITING_DRAFTS_MAX = 20_000
+WORKERS = 4
+
+
+@dataclass(slots=True)
+class Submission:
+    """One request's drafts; the future answers after the commit, with their ids."""
+
+    drafts: list[Draft]
+    future: "Future[list[UUID]]" = field(default_factory=Future)
+    submitted: float = field(default_factory=monotonic)
+
+    def succeed(self) -> None:
+        """All of it is stored."""
+        self.future.set_result([draft.id for draft in self.drafts])
+
+    def fail(self, error: BaseException) -> None:
+        """None of it is."""
+        self.future.set_exception(error)
+
+
+@dataclass(slots=True)
+class _Queue:
+    waiting: deque[Submission] = field(default_factory=deque)
+    drafts: int = 0
+    served: bool = False
+
+
+class GroupCommit:
+    """Queues by tenant, and the workers that write what waits in them."""
+
+    def __init__(self, write: Callable[[str, list[Submission]], None]) -> None:
+        self._write = write
+        self._queues: dict[str, _Queue] = {}
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="record")
+
+    def submit(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
+        """The future of the drafts' ids. Overloaded when too many wait already."""
+        submission = Submission(drafts)
+        with self._lock:
+            queue = self._queues.setdefault(tenant, _Queue())
+            if queue.waiting and queue.drafts + len(drafts) > WAITING_DRAFTS_MAX:
+                raise Overloaded("too many records are waiting to be written: try again in a moment")
+            queue.waiting.append(submission)
+            queue.drafts += len(drafts)
+            if not queue.served:
+                queue.served = True
+                self._workers.submit(self._serve, tenant, queue)
+        return submission.future
+
+    def _serve(self, tenant: str, queue: _Queue) -> None:
+        """Write one group, then go to the end of the line if more waits."""
+        group = self._take(queue)
+        try:
+            self._write(tenant, group)
+        except LetheError as error:
+            _fail_all(group, error)
+        except Exception as error:  # noqa: BLE001  (whatever happened, nobody may wait for ever)
+            _fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
+        with self._lock:
+            if queue.waiting:
+                self._workers.submit(self._serve, tenant, queue)
+            else:
+                queue.served = False
+
+    def _take(self, queue: _Queue) -> list[Submission]:
+        group: list[Submission] = []
+        count = 0
+        with self._lock:
+            while queue.waiting and (not group or count + len(queue.waiting[0].drafts) <= GROUP_DRAFTS_MAX):
+                submission = queue.waiting.popleft()
+                count += len(submission.drafts)
+                group.append(submission)
+            queue.drafts -= count
+        return group
+
+    def close(self) -> None:
+        """Write what waits, then stop."""
+        while True:
+            with self._lock:
+                if not any(queue.served for queue in self._queues.values()):
+                    break
+            threading.Event().wait(0.01)
+        self._workers.shutdown()
+
+
+def _fail_all(group: list[Submission], error: Exception) -> None:
+    for submission in group:
+        if not submission.future.done():
+            submission.fail(error)

@@ -1,0 +1,181 @@
+"""The recorder: one group of requests becomes one transaction, and each request gets its own answer."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from uuid import UUID
+
+from eventsourcing.persistence import RecordConflictError
+
+from lrs.domain.errors import ExchangeConflict, StatementConflict, SubjectBusy
+from lrs.opening import Opener
+from lrs.ports import Clock, Reading, Recorded, StaleFence, TenantStore, Vault
+from lrs.recording.drafts import Draft
+from lrs.recording.groups import GroupCommit, Submission
+from lrs.recording.planning import Planner
+from lrs.recording.settling import Settler
+from lrs.tenancy import Tenants
+
+# How long a write about a person waits for that person's erasure to finish, before 503.
+BUSY_SECONDS_MAX = 5.0
+_BUSY_PAUSE_SECONDS = 0.02
+# The fence may move and ids may collide while a group is written; each time it starts afresh.
+_ATTEMPTS_MAX = 50
+_AGENTS_CACHED_MAX = 100_000
+
+
+class Recorder:
+    """Records drafts for tenants, by group commit."""
+
+    def __init__(
+        self,
+        tenants: Tenants,
+        vault: Vault,
+        opener: Opener,
+        clock: Clock,
+        *,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._tenants = tenants
+        self._vault = vault
+        self._opener = opener
+        self._clock = clock
+        self._notify = notify
+        self._known_agents: dict[str, dict[tuple[UUID, bytes], int]] = {}
+        self._groups = GroupCommit(self._write_group)
+
+    def record(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
+        """The future of the drafts' ids: all are durable then, or none is. It fails with StatementConflict,
+        ExchangeConflict, SubjectBusy, StoreUnavailable, KeyStoreUnavailable; Overloaded is raised at once."""
+        return self._groups.submit(tenant, drafts)
+
+    def close(self) -> None:
+        """Write what waits, then stop."""
+        self._groups.close()
+
+    def _write_group(self, tenant: str, group: list[Submission]) -> None:
+        store = self._tenants.store(tenant)
+        known: dict[UUID, Recorded] = {}
+        open_ones = group
+        for _ in range(_ATTEMPTS_MAX):
+            try:
+                open_ones = self._attempt(store, open_ones, known)
+            except StaleFence:
+                self._known_agents.pop(tenant, None)
+                continue
+            except RecordConflictError:
+                # Ids, or a subject's next number, were taken: look, then try again with what is left.
+                self._known_agents.pop(tenant, None)
+                known |= store.statements.by_ids([draft.id for one in open_ones for draft in one.drafts])
+                continue
+            if not open_ones:
+                self._notify(tenant)
+                return
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        for submission in open_ones:
+            submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))
+
+    def _attempt(
+        self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]
+    ) -> list[Submission]:
+        """Write what can be written and answer it; give back whoever has to wait for an erasure."""
+        reading = self._vault.read(store.tenant)
+        self._look_before_minting(store, reading, group, known)
+        ready, waiting = self._without_busy(reading, group, known)
+        drafts, answers = self._settle(store, ready, known)
+        if drafts:
+            planner = Planner(
+                store=store,
+                reading=reading,
+                tenant_subject=self._vault.tenant_subject(store.tenant),
+                at=self._clock.now(),
+                known_agents=self._agents_of(store.tenant),
+            )
+            plan = planner.plan(drafts)
+            self._tenants.application(store.tenant).events.put(
+                plan.events, index=plan.index, agents=plan.agents, fence_sequence=plan.fence_sequence
+            )
+            for row in plan.agents:
+                planner.known_agents[row.subject, row.digest] = row.number
+        for answer in answers:
+            answer()
+        return waiting
+
+    def _agents_of(self, tenant: str) -> dict[tuple[UUID, bytes], int]:
+        agents = self._known_agents.setdefault(tenant, {})
+        if len(agents) > _AGENTS_CACHED_MAX:
+            agents.clear()
+        return agents
+
+    @staticmethod
+    def _look_before_minting(
+        store: TenantStore, reading: Reading, group: list[Submission], known: dict[UUID, Recorded]
+    ) -> None:
+        """A record of an erased person that is sent again would look like one of a new person: ask for the ids
+        of records with unknown people first, so that it mints nothing."""
+        drafts = [draft for one in group for draft in one.drafts if draft.id not in known]
+        people = {mention.identifier for draft in drafts for mention in draft.parts.mentions}
+        missing = people - reading.lookup(people).keys()
+        doubtful = [draft.id for draft in drafts if any(m.identifier in missing for m in draft.parts.mentions)]
+        if doubtful:
+            known |= store.statements.by_ids(doubtful)
+
+    @staticmethod
+    def _without_busy(
+        reading: Reading, group: list[Submission], known: dict[UUID, Recorded]
+    ) -> tuple[list[Submission], list[Submission]]:
+        """Requests that can go on, and those about somebody whose erasure is under way."""
+        if not reading.denied:
+            return group, []
+        ready: list[Submission] = []
+        waiting: list[Submission] = []
+        for submission in group:
+            people = {m.identifier for d in submission.drafts if d.id not in known for m in d.parts.mentions}
+            busy = reading.denied.intersection(reading.lookup(people).values())
+            late = time.monotonic() - submission.submitted > BUSY_SECONDS_MAX
+            if busy and late:
+                submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))
+            else:
+                (waiting if busy else ready).append(submission)
+        return ready, waiting
+
+    def _settle(
+        self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]
+    ) -> tuple[list[Draft], list[Callable[[], None]]]:
+        """The drafts to insert, each id once, and what to answer when they are in. A request with a conflict
+        is refused as a whole; its neighbours are not touched."""
+        settler = Settler(self._opener, store)
+        accepted: dict[UUID, Draft] = {}
+        answers: list[Callable[[], None]] = []
+        for submission in group:
+            conflict = self._first_conflict(settler, submission, known, accepted)
+            if conflict is not None:
+                submission.fail(_conflict(conflict))
+                continue
+            for draft in submission.drafts:
+                if draft.id not in known:
+                    accepted.setdefault(draft.id, draft)
+            answers.append(submission.succeed)
+        return list(accepted.values()), answers
+
+    @staticmethod
+    def _first_conflict(
+        settler: Settler, submission: Submission, known: dict[UUID, Recorded], accepted: dict[UUID, Draft]
+    ) -> Draft | None:
+        own: dict[UUID, Draft] = {}
+        for draft in submission.drafts:
+            other = accepted.get(draft.id) or own.get(draft.id)
+            if draft.id in known:
+                same = settler.same_as_stored(draft, known[draft.id])
+            else:
+                same = other is None or settler.same_in_memory(other, draft)
+            if not same:
+                return draft
+            own[draft.id] = draft
+        return None
+
+
+def _conflict(draft: Draft) -> Exception:
+    if draft.is_statement:
+        return StatementConflict("another statement is already stored under this id")
+    return ExchangeConflict("another exchange is already stored under this id")

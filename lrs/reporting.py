@@ -1,0 +1,158 @@
+"""Reports for subscribers: rows of the views, with the learner's name put in when reading.
+
+1. The learner filter becomes subjects; the cohort is a registration or a grouping activity.
+2. Where asked, the answer waits for the views to reach what was stored at the request.
+3. A page of rows is read from the views; a report never scans statements.
+4. The learners' agent objects are opened in one go. Whoever may not be read now is left out.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from lrs.domain import completion, progress
+from lrs.domain.agents import Identifier
+from lrs.opening import Opener, timestamp_text
+from lrs.ports import Clock, TenantStore, Vault, ViewFilter, ViewRow
+from lrs.projections.runner import VIEWS
+from lrs.tenancy import Tenants
+
+ROWS_MAX = 10_000
+ROWS_DEFAULT = 1_000
+WAIT_SECONDS_MAX = 30.0
+_WAIT_PAUSE_SECONDS = 0.02
+REPORTS = ("completion", "progress")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportQuery:
+    """What is asked for; times in microseconds UTC, on ``last_at``; ``after`` is the last row's key."""
+
+    learner: Identifier | None = None
+    activity: str | None = None
+    cohort: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    limit: int = ROWS_DEFAULT
+    after: tuple[str, str, str] | None = None
+    wait_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Report:
+    """Rows with the state of the views they were read from; ``after``: where the next page begins."""
+
+    as_of: str
+    projection_lag: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    after: tuple[str, str, str] | None = None
+    alarms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Answers reports of tenants."""
+
+    tenants: Tenants
+    vault: Vault
+    opener: Opener
+    clock: Clock
+    notify: Callable[[], None] = lambda: None
+
+    def report(self, tenant: str, query: ReportQuery) -> Report:
+        """A page of the report: a row a learner, activity and registration. KeyStoreUnavailable."""
+        store = self.tenants.store(tenant)
+        self._wait(store, query.wait_seconds)
+        as_of, lag = self._state(store)
+        report = Report(as_of=timestamp_text(as_of), projection_lag=lag, alarms=store.views.alarms())
+        wanted = self._filter(store, query)
+        if wanted is None:
+            return report
+        rows = store.views.select(("completion", "progress"), wanted)
+        more, rows = len(rows) > query.limit, rows[: query.limit]
+        report.rows = self._with_learners(store, rows)
+        if more:
+            last = rows[-1][0].key
+            report.after = (last.activity, last.registration, last.subject.hex)
+        return report
+
+    def _wait(self, store: TenantStore, seconds: float) -> None:
+        """Until the views reach what was stored when the request came, or the time is over."""
+        target = store.statements.head().position
+        deadline = time.monotonic() + min(seconds, WAIT_SECONDS_MAX)
+        while _position(store) < target and time.monotonic() < deadline:
+            self.notify()
+            time.sleep(_WAIT_PAUSE_SECONDS)
+
+    def _state(self, store: TenantStore) -> tuple[int, int]:
+        position = _position(store)
+        head = store.statements.head()
+        lag = max(0, head.position - position)
+        if lag == 0:
+            return _microseconds(self.clock.now()), 0
+        last = store.statements.at([position])
+        return last[0].stored_us if last else 0, lag
+
+    def _filter(self, store: TenantStore, query: ReportQuery) -> ViewFilter | None:
+        reading = self.vault.read(store.tenant)
+        subjects: tuple[UUID, ...] | None = None
+        if query.learner is not None:
+            subject = reading.lookup([query.learner]).get(query.learner)
+            if subject is None:
+                return None
+            subjects = (subject,)
+        return ViewFilter(
+            subjects=subjects,
+            without=reading.denied,
+            activity=query.activity,
+            cohort=query.cohort,
+            since_us=query.since_us,
+            until_us=query.until_us,
+            after=query.after,
+            limit=query.limit + 1,
+        )
+
+    def _with_learners(self, store: TenantStore, rows: Sequence[tuple[ViewRow, ViewRow]]) -> list[dict[str, Any]]:
+        learners = learners_of(store, self.opener, [one.key.subject for one, _ in rows])
+        return [
+            {"learner": learner} | row_of(done, far)
+            for done, far in rows
+            if (learner := learners.get(done.key.subject)) is not None
+        ]
+
+
+def learners_of(store: TenantStore, opener: Opener, subjects: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The newest agent object of each subject that may be read."""
+    newest = store.statements.newest_agents(set(subjects))
+    agents = opener.agents(store, newest.items())
+    return {subject: agent for (subject, _), agent in agents.items() if agent is not None}
+
+
+def row_of(done: ViewRow, far: ViewRow) -> dict[str, Any]:
+    """The columns of a report row, from the facts of both views."""
+    completed, progressed = completion.result(done.facts), progress.result(far.facts)
+    satisfied = completed.satisfied_at_us
+    return {
+        "activity": done.key.activity,
+        "registration": done.key.registration or None,
+        "completion": completed.completion,
+        "success": completed.success,
+        "score_scaled": completed.score_scaled,
+        "progress": progressed.progress,
+        "attempts": progressed.attempts,
+        "time_spent_seconds": progressed.time_spent_seconds,
+        "satisfied_at": None if satisfied is None else timestamp_text(satisfied),
+        "first_at": timestamp_text(done.first_at_us),
+        "last_at": timestamp_text(done.last_at_us),
+    }
+
+
+def _position(store: TenantStore) -> int:
+    return min(store.views.live(name).position for name in VIEWS)
+
+
+def _microseconds(at: datetime) -> int:
+    return int(at.timestamp()) * 1_000_000 + at.microsecond

@@ -1,0 +1,145 @@
+"""Retrieving statements: one by its id, or pages by filters (xAPI 1.0.3 Communication 2.1.3).
+
+1. Filters become blinded terms; people become subjects first. Somebody unknown has no statements.
+2. The store gives a page of positions in one snapshot, with the head of that snapshot.
+3. The page's seals are opened in one go; what was erased or may not be read is not there.
+4. ``more`` is the position where the page ended, with the query it belongs to.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from lrs.domain.agents import Identifier
+from lrs.domain.errors import NotFound
+from lrs.domain.events import StatementRecorded
+from lrs.opening import Opener, check_not_corrupt, timestamp_text
+from lrs.ports import Clock, Selection, TenantStore, Vault
+from lrs.recording.drafts import EXACT, OWNER, RELATED
+from lrs.tenancy import Tenants
+
+PAGE_MAX = 500
+PAGE_DEFAULT = 100
+# A page whose statements are mostly unreadable is filled up from the next ones, this often at most.
+_REFILLS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for. Identifiers and IRIs as sent; times in microseconds UTC; ``after`` is a position."""
+
+    agent: Identifier | None = None
+    related_agents: bool = False
+    verb: str | None = None
+    activity: str | None = None
+    related_activities: bool = False
+    registration: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    ascending: bool = False
+    limit: int = PAGE_DEFAULT
+    after: int | None = None
+    authority: UUID | None = None  # only what this credential sent (statements/read/mine)
+
+
+@dataclass(slots=True)
+class Page:
+    """Statements in order, where the next page begins (None: this is the last), and how true it is until."""
+
+    statements: list[dict[str, Any]] = field(default_factory=list)
+    after: int | None = None
+    consistent_through: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retriever:
+    """Reads statements of tenants."""
+
+    tenants: Tenants
+    vault: Vault
+    opener: Opener
+    clock: Clock
+
+    def consistent_through(self, tenant: str) -> str:
+        """Every statement stored before this time can be read now."""
+        return timestamp_text(self.tenants.store(tenant).statements.head(self.clock.now()).stored_us)
+
+    def one(
+        self, tenant: str, statement: UUID, *, voided: bool = False, authority: UUID | None = None
+    ) -> dict[str, Any]:
+        """The statement of this id, if it is live and (not) voided. NotFound for all else, erased included."""
+        store = self.tenants.store(tenant)
+        found = store.statements.by_ids([statement]).get(statement)
+        is_voided = statement in store.statements.voided([statement])
+        if found is None or is_voided is not voided or not store.statements.is_live(statement):
+            raise NotFound("no such statement")
+        opened = [one for one in self.opener.bodies(store, [found]) if isinstance(one.event, StatementRecorded)]
+        check_not_corrupt(opened)
+        statements = self.opener.statements(store, [one for one in opened if _by(one.event.authority, authority)])
+        if not statements:
+            raise NotFound("no such statement")
+        return statements[0]
+
+    def page(self, tenant: str, query: Query) -> Page:
+        """A page of statements, newest first unless ascending."""
+        store = self.tenants.store(tenant)
+        head = store.statements.head(self.clock.now())
+        page = Page(consistent_through=timestamp_text(head.stored_us))
+        groups = self._groups(store, query)
+        if groups is None:
+            return page
+        after, more = query.after, True
+        for _ in range(_REFILLS_MAX):
+            wanted = query.limit - len(page.statements)
+            if wanted <= 0 or not more:
+                break
+            after, more = self._fill(store, query, page, groups, after, wanted)
+        page.after = after if more else None
+        return page
+
+    def _fill(
+        self,
+        store: TenantStore,
+        query: Query,
+        page: Page,
+        groups: tuple[tuple[int, ...], ...],
+        after: int | None,
+        limit: int,
+    ) -> tuple[int | None, bool]:
+        selected = store.statements.select(
+            Selection(groups, query.since_us, query.until_us, query.ascending, after, limit)
+        )
+        opened = self.opener.bodies(store, selected.rows)
+        check_not_corrupt(opened)
+        readable = [one for one in opened if _by(one.event.authority, query.authority)]
+        page.statements += self.opener.statements(store, readable)
+        return (selected.rows[-1].position if selected.rows else after), selected.more
+
+    def _groups(self, store: TenantStore, query: Query) -> tuple[tuple[int, ...], ...] | None:
+        """Terms, the one that narrows most first; None where the agent is unknown: nobody's statements."""
+        groups: list[tuple[int, ...]] = []
+        term = store.statements.term
+        if query.agent is not None:
+            subject = self.vault.read(store.tenant).lookup([query.agent]).get(query.agent)
+            if subject is None:
+                return None
+            roles = [OWNER, EXACT, RELATED] if query.related_agents else [OWNER, EXACT]
+            groups.append(tuple(term(role, subject.hex) for role in roles))
+        if query.registration is not None:
+            groups.append((term("g", query.registration.lower()),))
+        if query.activity is not None:
+            kinds = "oc" if query.related_activities else "o"
+            groups.append(tuple(term(kind, query.activity) for kind in kinds))
+        if query.verb is not None:
+            groups.append((term("v", query.verb),))
+        return tuple(groups)
+
+
+def _by(sender: UUID, wanted: UUID | None) -> bool:
+    return wanted is None or sender == wanted
+
+
+def microseconds_of(at: datetime) -> int:
+    """Exact microseconds since 1970."""
+    return int(at.timestamp()) * 1_000_000 + at.microsecond

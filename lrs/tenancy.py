@@ -1,0 +1,174 @@
+"""Tenants and their credentials: taking them on, handing keys out, and knowing who calls.
+
+Unknown key, wrong secret, revoked credential and another tenant's are one answer, by one way through the code.
+"""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import cast
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import RecordConflictError
+
+from lrs.application import LetheApplication
+from lrs.domain.access import Caller, parse_scopes
+from lrs.domain.errors import AlreadyExists, NotFound, Unauthenticated
+from lrs.domain.tenants import Credential, Tenant, check_tenant_name
+from lrs.ports import Clock, ControlStore, CredentialRow, Stores, TenantRow, TenantStore, Vault
+
+# 256 random bits: no slow hash is needed for what can not be guessed, and every request pays for it.
+_SECRET_BYTES = 32
+_KEY_BYTES = 12
+_CREDENTIALS_CACHED_MAX = 10_000
+# Compared against when the key is unknown, so that an unknown key costs what a wrong secret costs.
+_NOBODY = CredentialRow(
+    id=UUID(int=0),
+    tenant="",
+    key="",
+    secret_sha256="0" * 64,
+    scopes=(),
+    created_at=datetime.min.replace(tzinfo=UTC),
+    revoked=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new credential; the secret is shown once and not kept."""
+
+    row: CredentialRow
+    secret: str
+
+
+class Tenants:
+    """Tenants that are served, each with its store and its event-sourced application, opened once."""
+
+    def __init__(self, control: ControlStore, stores: Stores, vault: Vault, clock: Clock) -> None:
+        self._control = control
+        self._stores = stores
+        self._vault = vault
+        self._clock = clock
+        self._log = LetheApplication(control.recorder)
+        self._applications: dict[str, LetheApplication] = {}
+        self._lock = threading.Lock()
+
+    def create(self, name: str) -> str:
+        """A new tenant with its keys and its store; its name. AlreadyExists, InvalidRequest.
+
+        Keys and store come first and are harmless alone; the control store's row makes it a tenant, so a
+        crash in between is mended by asking again."""
+        check_tenant_name(name)
+        if self._control.tenant(name):
+            raise AlreadyExists("there is a tenant of this name already")
+        self._vault.create_tenant(name)
+        self._stores.create(name)
+        at = self._clock.now()
+        tenant = Tenant.create(uuid4(), name, at)
+        try:
+            self._log.save(tenant, tenants=[TenantRow(tenant.id, name, at)])
+        except RecordConflictError:
+            raise AlreadyExists("there is a tenant of this name already") from None
+        return name
+
+    def list(self) -> list[TenantRow]:
+        """Tenants that are served, by name."""
+        return self._control.tenants()
+
+    def delete(self, name: str) -> None:
+        """Let a tenant go: it is served no more, then its keys are destroyed, then its store is removed.
+
+        NotFound."""
+        row = self._row(name)
+        tenant = cast("Tenant", self._log.repository.get(row.id))
+        tenant.delete(self._clock.now())
+        self._log.save(tenant, departed=[name])
+        self._vault.destroy_tenant(name)
+        with self._lock:
+            self._applications.pop(name, None)
+        self._stores.remove(name)
+
+    def _row(self, name: str) -> TenantRow:
+        row = self._control.tenant(name)
+        if row is None:
+            raise NotFound("no such tenant")
+        return row
+
+    def store(self, name: str) -> TenantStore:
+        """The tenant's store. The name comes from a credential or was checked by ``exists``."""
+        return self._stores.open(name)
+
+    def application(self, name: str) -> LetheApplication:
+        """The tenant's event-sourced application."""
+        with self._lock:
+            if name not in self._applications:
+                self._applications[name] = LetheApplication(self._stores.open(name).recorder)
+            return self._applications[name]
+
+    def check(self, name: str) -> str:
+        """The name of a tenant that is served, or NotFound."""
+        return self._row(name).name
+
+
+class Credentials:
+    """Keys and secrets, and who they are."""
+
+    def __init__(self, control: ControlStore, tenants: Tenants, clock: Clock) -> None:
+        self._control = control
+        self._tenants = tenants
+        self._clock = clock
+        self._log = LetheApplication(control.recorder)
+        self._cache: tuple[int, dict[str, CredentialRow]] = (-1, {})
+
+    def issue(self, tenant: str, scopes: list[str]) -> Issued:
+        """A new credential of a tenant with these scopes. NotFound, InvalidRequest."""
+        self._tenants.check(tenant)
+        granted = sorted(scope.value for scope in parse_scopes(scopes))
+        key, secret = secrets.token_hex(_KEY_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
+        at = self._clock.now()
+        credential = Credential.issue(uuid4(), tenant, key, _hash(secret), granted, at)
+        row = CredentialRow(credential.id, tenant, key, _hash(secret), tuple(granted), at, revoked=False)
+        self._log.save(credential, credentials=[row])
+        return Issued(row, secret)
+
+    def list(self, tenant: str) -> list[CredentialRow]:
+        """A tenant's credentials, oldest first. NotFound."""
+        return self._control.credentials(self._tenants.check(tenant))
+
+    def revoke(self, key: str, tenant: str | None = None) -> None:
+        """From now on it opens nothing, in any process. NotFound, also for another tenant's."""
+        row = self._control.credential(key)
+        if row is None or (tenant is not None and row.tenant != tenant):
+            raise NotFound("no such credential")
+        credential = cast("Credential", self._log.repository.get(row.id))
+        credential.revoke(self._clock.now())
+        self._log.save(credential, credentials=[replace(row, revoked=True)])
+
+    def authenticate(self, key: str, secret: str) -> Caller:
+        """Who holds this key and secret. Unauthenticated."""
+        row = self._lookup(key)
+        matches = hmac.compare_digest(_hash(secret), row.secret_sha256)
+        if not matches or row.revoked:
+            raise Unauthenticated("the credentials are not accepted")
+        return Caller(row.id, row.tenant, parse_scopes(row.scopes))
+
+    def _lookup(self, key: str) -> CredentialRow:
+        """From the cache, if the control store's fence stands where it was filled."""
+        fence = self._control.fence()
+        if self._cache[0] != fence or len(self._cache[1]) > _CREDENTIALS_CACHED_MAX:
+            self._cache = (fence, {})
+        cached = self._cache[1]
+        row = cached.get(key)
+        if row is None:
+            row = self._control.credential(key)
+            if row is None:
+                return _NOBODY
+            cached[key] = row
+        return row
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
