@@ -1,0 +1,110 @@
+"""The certificate of an erasure: what is claimed, signed by the tenant's key, with no word about the person.
+
+The signature (Ed25519) is over the canonical JSON of all but itself: sorted keys, no white space, UTF-8.
+THE SHAPE IS PUBLIC: certificates are kept by controllers and checked years later. Fields may be added.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from lrs.domain.errors import InvalidRequest
+from lrs.domain.sealing import Destroyed
+
+TYPE = "lethe/erasure-certificate/1"
+
+_CLAIMS = (
+    "Every data key of the subject was destroyed in the live vault; the ledger entry named here says which.",
+    "The directory no longer leads from any identifier to the subject.",
+    "No row about the subject is left in the live indexes, views, documents or packages of this tenant.",
+    "Sealed events of the subject that were tried afterwards did not open.",
+)
+_DOES_NOT_REACH = (
+    (
+        "Backup copies of the vault made before this moment: they end with the present epoch, which the second "
+        "certificate states."
+    ),
+    "Files already exported or reports already handed out.",
+    "Copies held by a language-model provider or another receiver of data.",
+    "Free text about the person that somebody else wrote; it goes with its author.",
+)
+_NOTIFY = "Tell every recipient to whom the data were disclosed (GDPR article 19)."
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the steps of an erasure found."""
+
+    destroyed: Destroyed
+    identifier_kinds: tuple[str, ...]
+    removed: Mapping[str, int]
+    left: Mapping[str, int]
+    living_keys: int
+    sampled: int
+
+
+def certificate(
+    evidence: Evidence,
+    request: UUID,
+    at: datetime,
+    *,
+    sign: Callable[[bytes], bytes],
+    public_key: bytes,
+) -> dict[str, Any]:
+    """Certificate 1: dead in the live system."""
+    content: dict[str, Any] = {
+        "type": TYPE,
+        "certificate": 1,
+        "tenant": evidence.destroyed.tenant,
+        "subject": str(evidence.destroyed.subject),
+        "request": str(request),
+        "issued_at": at.isoformat(),
+        "ledger_sequence": evidence.destroyed.sequence,
+        "keys_destroyed": [kid.hex() for kid in evidence.destroyed.kids],
+        "identifier_kinds": list(evidence.identifier_kinds),
+        "rows_removed": dict(evidence.removed),
+        "rows_left": dict(evidence.left),
+        "living_keys": evidence.living_keys,
+        "events_sampled": evidence.sampled,
+        "claims": list(_CLAIMS),
+        "does_not_reach": list(_DOES_NOT_REACH),
+        "notify": _NOTIFY,
+        "public_key": base64.b64encode(public_key).decode(),
+    }
+    return content | {"signature": base64.b64encode(sign(signed_bytes(content))).decode()}
+
+
+def signed_bytes(content: Mapping[str, Any]) -> bytes:
+    """The bytes that the signature covers."""
+    unsigned = {name: value for name, value in content.items() if name != "signature"}
+    return json.dumps(unsigned, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def check_certificate(
+    content: object, public_key: bytes, verify: Callable[[bytes, bytes, bytes], bool]
+) -> Mapping[str, Any]:
+    """The certificate, if this key signed exactly it. InvalidRequest says what is wrong otherwise."""
+    if not isinstance(content, dict) or content.get("type") != TYPE:
+        raise InvalidRequest("this is not an erasure certificate")
+    try:
+        signature = base64.b64decode(content["signature"], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raise InvalidRequest("the certificate carries no signature") from None
+    if not verify(public_key, signed_bytes(content), signature):
+        raise InvalidRequest("the signature does not fit: the certificate was altered, or another key signed it")
+    return content
+
+
+def parse_public_key(text: str) -> bytes:
+    """An Ed25519 public key from its base64 text. InvalidRequest."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:  # RFC 8032: an Ed25519 public key is 32 bytes
+        raise InvalidRequest("the public key must be 32 bytes in base64")
+    return key

@@ -1,0 +1,252 @@
+"""Exporting all that is held on one person: a zip of machine-readable JSON and a page for people.
+
+1. The records are found through the index by the subject's terms, a page at a time.
+2. What the person owns is opened and given whole, with other people masked; what others own is only counted:
+   id and time.
+3. The zip is written piece by piece, and each piece is sealed under the person's identity key before it is
+   kept: the package dies with the person.
+"""
+
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import RawIOBase
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+
+from lrs.domain.errors import EventCorrupt, NotFound
+from lrs.domain.events import StatementRecorded
+from lrs.domain.requests import DataSubjectRequest
+from lrs.domain.sealing import Corrupt, Place, Plain, Sealed
+from lrs.opening import Opened, Opener, check_not_corrupt, timestamp_text
+from lrs.ports import Clock, TenantStore, Vault, ViewFilter
+from lrs.recording.drafts import EXACT, EXCHANGE_OWNER, OWNER, RELATED
+from lrs.reporting import row_of
+from lrs.tenancy import Tenants
+from retention.page import Summary, page
+from retention.sealing import seal_for
+
+PACKAGE_TOPIC = "package"
+PART_BYTES_MAX = 1024 * 1024
+_PAGE = 500
+_ROWS_MAX = 100_000
+_REQUESTS_MAX = 1_000
+
+
+class SealingSink(RawIOBase):
+    """A file to write to: what is written is sealed in parts and kept in the store."""
+
+    def __init__(self, vault: Vault, store: TenantStore, request: UUID, subject: UUID) -> None:
+        super().__init__()
+        self._vault = vault
+        self._store = store
+        self._request = request
+        self._subject = subject
+        self._buffer = bytearray()
+        self._parts = 0
+
+    def writable(self) -> bool:
+        """Yes; and it can not seek, so the zip is written forwards only."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take the bytes; whole parts are sealed and kept at once."""
+        self._buffer += data
+        while len(self._buffer) >= PART_BYTES_MAX:
+            self._keep(bytes(self._buffer[:PART_BYTES_MAX]))
+            del self._buffer[:PART_BYTES_MAX]
+        return len(data)
+
+    def finish(self) -> int:
+        """Keep what is left; the number of parts."""
+        self._keep(bytes(self._buffer))
+        self._buffer.clear()
+        return self._parts
+
+    def _keep(self, data: bytes) -> None:
+        place = part_place(self._request, self._parts)
+        sealed = seal_for(self._vault, self._store.tenant, self._subject, place, data)
+        if sealed is None:
+            raise NotFound("the person was erased meanwhile")
+        self._store.requests.put_part(self._request, self._subject, self._parts, sealed)
+        self._parts += 1
+
+
+def part_place(request: UUID, part: int) -> Place:
+    """Where a part of a package lives."""
+    return Place(request, part, "part", PACKAGE_TOPIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Makes and opens packages."""
+
+    tenants: Tenants
+    vault: Vault
+    opener: Opener
+    clock: Clock
+
+    def export(self, tenant: str, request: DataSubjectRequest) -> dict[str, Any]:
+        """Make the package of a request; what it holds, counted. Again: from the start."""
+        store = self.tenants.store(tenant)
+        store.requests.drop_package(request.id)
+        owner = request.subjects[0] if request.subjects else self.vault.tenant_subject(tenant)
+        sink = SealingSink(self.vault, store, request.id, owner)
+        records = _Records(store, self.opener, request.subjects)
+        counts = self._write(sink, records, request)
+        return counts | {"parts": sink.finish()}
+
+    def _write(self, sink: SealingSink, records: "_Records", request: DataSubjectRequest) -> dict[str, Any]:
+        made_at = self.clock.now().isoformat()
+        months = Counter(one["timestamp"][:7] for one in records.statements())
+        summary = Summary(
+            tenant=records.store.tenant,
+            request=str(request.id),
+            made_at=made_at,
+            agents=records.agents(),
+            statements=months.total(),
+            exchanges=sum(1 for _ in records.exchanges()),
+            mentions=sum(1 for _ in records.mentions()),
+            months=dict(sorted(months.items())),
+        )
+        rows, requests = records.rows(), self._requests(records.store, request.subjects)
+        with zipfile.ZipFile(cast("Any", sink), "w", zipfile.ZIP_DEFLATED) as package:
+            with package.open("export.json", "w", force_zip64=True) as file:
+                for piece in _json(summary, records, rows, requests):
+                    file.write(piece)
+            with package.open("index.html", "w", force_zip64=True) as file:
+                pieces = page(
+                    summary, rows, records.statements(), records.exchanges(), records.mentions(), requests
+                )
+                for text in pieces:
+                    file.write(text.encode("utf-8", "replace"))
+        return {
+            "statements": summary.statements,
+            "exchanges": summary.exchanges,
+            "mentions": summary.mentions,
+            "rows": len(rows),
+        }
+
+    def _requests(self, store: TenantStore, subjects: tuple[UUID, ...]) -> list[dict[str, Any]]:
+        application = self.tenants.application(store.tenant)
+        listed = store.requests.list(limit=_REQUESTS_MAX)
+        return [
+            {
+                "id": str(row.id),
+                "kind": row.kind,
+                "status": row.status,
+                "requested_at": row.requested_at.isoformat(),
+            }
+            for row in listed
+            if set(subjects) & set(cast("DataSubjectRequest", application.repository.get(row.id)).subjects)
+        ]
+
+    def package(self, tenant: str, request: UUID) -> Iterator[bytes]:
+        """The zip of a finished export, piece by piece. NotFound when there is none, or none any more."""
+        store = self.tenants.store(tenant)
+        found = False
+        for _, part, sealed in store.requests.parts(request):
+            yield self._open(store, part_place(request, part), sealed)
+            found = True
+        if not found:
+            raise NotFound("there is no package of this request")
+
+    def _open(self, store: TenantStore, place: Place, sealed: Sealed) -> bytes:
+        (outcome,) = self.vault.open_many(store.tenant, [(place, sealed)])
+        if isinstance(outcome, Plain):
+            return outcome.data
+        if isinstance(outcome, Corrupt):
+            raise EventCorrupt("a part of the package does not open")
+        raise NotFound("there is no package of this request")
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """What is held on these subjects, each kind as a fresh iteration."""
+
+    store: TenantStore
+    opener: Opener
+    subjects: tuple[UUID, ...]
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Every agent object that named the person, as it was sent."""
+        last = self.store.statements.newest_agents(self.subjects)
+        refs = [(subject, number) for subject, newest in last.items() for number in range(2, newest + 1)]
+        return [agent for agent in self.opener.agents(self.store, refs).values() if agent is not None]
+
+    def statements(self) -> Iterator[dict[str, Any]]:
+        """Statements whose body the person owns, voided ones too, others masked."""
+        for opened in self._opened(OWNER):
+            masked = [one for one in opened if isinstance(one.event, StatementRecorded)]
+            yield from self.opener.statements(self.store, masked, only=frozenset(self.subjects))
+
+    def exchanges(self) -> Iterator[dict[str, Any]]:
+        """Exchanges with language models."""
+        for opened in self._opened(EXCHANGE_OWNER):
+            for one in opened:
+                if one.body is not None:
+                    content = {name: value for name, value in one.body.content.items() if name not in _ADDED}
+                    recorded_at = timestamp_text(one.recorded.stored_us)
+                    yield {"id": one.body.content["exchange_id"], "recorded_at": recorded_at} | content
+
+    def mentions(self) -> Iterator[dict[str, Any]]:
+        """Records that others own and that name the person: id and time only."""
+        for kind in (EXACT, RELATED):
+            for subject in self.subjects:
+                for positions in self._positions(kind, subject):
+                    for one in self.store.statements.at(positions):
+                        yield {"id": str(one.event.originator_id), "stored": timestamp_text(one.stored_us)}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The person's rows of the reports."""
+        wanted = ViewFilter(subjects=self.subjects, limit=_ROWS_MAX)
+        return [row_of(done, far) for done, far in self.store.views.select(("completion", "progress"), wanted)]
+
+    def _opened(self, kind: str) -> Iterator[list[Opened]]:
+        for subject in self.subjects:
+            for positions in self._positions(kind, subject):
+                opened = self.opener.bodies(self.store, self.store.statements.at(positions))
+                check_not_corrupt(opened)
+                yield opened
+
+    def _positions(self, kind: str, subject: UUID) -> Iterator[list[int]]:
+        term = self.store.statements.term(kind, subject.hex)
+        after = 0
+        while positions := self.store.statements.positions(term, after=after, limit=_PAGE):
+            yield positions
+            after = positions[-1]
+
+
+# What a draft adds to an exchange so that it can be taken apart like a statement.
+_ADDED = frozenset({"actor", "object", "exchange_id"})
+
+
+def _json(
+    summary: Summary, records: _Records, rows: list[dict[str, Any]], requests: list[dict[str, Any]]
+) -> Iterator[bytes]:
+    """export.json, a record at a time."""
+    head = {
+        "format": "lethe/export/1",
+        "tenant": summary.tenant,
+        "request": summary.request,
+        "made_at": summary.made_at,
+        "subjects": [str(subject) for subject in records.subjects],
+        "agents": summary.agents,
+        "report_rows": rows,
+        "requests": requests,
+    }
+    yield orjson.dumps(head)[:-1]
+    lists = {
+        "statements": records.statements(),
+        "llm_exchanges": records.exchanges(),
+        "mentioned_in": records.mentions(),
+    }
+    for name, items in lists.items():
+        yield b',"' + name.encode() + b'":['
+        for index, item in enumerate(items):
+            yield (b",\n" if index else b"\n") + orjson.dumps(item)
+        yield b"]"
+    yield b"}\n"
