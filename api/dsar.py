@@ -1,0 +1,143 @@
+"""Data-subject requests over HTTP: /dsar."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from api.access import caller_with
+from api.bodies import read_json
+from api.services import Services
+from api.shapes import check_actor
+from lrs.domain.access import Scope
+from lrs.domain.agents import Identifier, identifier_of
+from lrs.domain.errors import InvalidRequest, NotFound
+from lrs.domain.requests import Kind
+from retention.rights import described
+
+AGENTS_MAX = 20
+
+
+class Asked(BaseModel):
+    """Who the request is about, by one identifier or several of the same person."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    agent: dict[str, Any] | None = None
+    agents: list[dict[str, Any]] | None = Field(default=None, min_length=1, max_length=AGENTS_MAX)
+    reason: str | None = Field(default=None, max_length=4_000)
+
+
+def routes(services: Services) -> APIRouter:
+    """The requests of a tenant."""
+    router = APIRouter(prefix="/dsar", tags=["Data-subject requests"])
+    schema = {"requestBody": {"content": {"application/json": {"schema": Asked.model_json_schema()}}}}
+
+    @router.post("/export", status_code=202, operation_id="request-export", openapi_extra=schema)
+    async def export(request: Request) -> Response:
+        """Ask for everything held on a person (GDPR articles 15 and 20)."""
+        return await _open(request, services, Kind.EXPORT)
+
+    @router.post("/erase", status_code=202, operation_id="request-erasure", openapi_extra=schema)
+    async def erase(request: Request) -> Response:
+        """Ask for a person to be made unreadable for ever (GDPR article 17)."""
+        return await _open(request, services, Kind.ERASE)
+
+    @router.get("", operation_id="list-requests")
+    def listed(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        after: Annotated[UUID | None, Query()] = None,
+    ) -> Response:
+        """Requests, newest first."""
+        caller = caller_with(request, services, Scope.DSAR)
+        rows = services.rights.listed(caller.tenant, limit=limit + 1, after=after)
+        more = str(rows[limit - 1].id) if len(rows) > limit else None
+        shown = [
+            {"id": str(r.id), "kind": r.kind, "status": r.status, "requested_at": r.requested_at.isoformat()}
+            for r in rows[:limit]
+        ]
+        return _json({"requests": shown, "more": more})
+
+    @router.get("/{request_id}", operation_id="get-request")
+    def one(request: Request, request_id: str) -> Response:
+        """How far a request has come."""
+        caller = caller_with(request, services, Scope.DSAR)
+        return _json(described(services.rights.get(caller.tenant, _id(request_id))))
+
+    @router.get("/{request_id}/certificates", operation_id="get-certificates")
+    def certificates(request: Request, request_id: str) -> Response:
+        """The certificates of an erasure."""
+        caller = caller_with(request, services, Scope.DSAR)
+        return _json({"certificates": services.rights.certificates(caller.tenant, _id(request_id))})
+
+    @router.get("/{request_id}/package", operation_id="get-package", response_class=StreamingResponse)
+    def package(request: Request, request_id: str) -> Response:
+        """The zip of a finished export: export.json and index.html."""
+        caller = caller_with(request, services, Scope.DSAR)
+        found = services.rights.get(caller.tenant, _id(request_id))
+        if found.kind is not Kind.EXPORT or found.status != "done":
+            raise NotFound("there is no package of this request, or not yet")
+        pieces = services.exporter.package(caller.tenant, found.id)
+        first = next(pieces)
+        name = f'attachment; filename="export-{found.id}.zip"'
+        headers = {"Content-Disposition": name, "Cache-Control": "no-store"}
+        return StreamingResponse(_chain(first, pieces), headers=headers, media_type="application/zip")
+
+    return router
+
+
+async def _open(request: Request, services: Services, kind: Kind) -> Response:
+    caller = caller_with(request, services, Scope.DSAR)
+    identifiers, reason = asked_for(await read_json(request))
+    opened = await run_in_threadpool(
+        services.rights.open,
+        caller.tenant,
+        kind,
+        identifiers,
+        reason=reason,
+        credential=caller.credential,
+    )
+    services.request_opened()
+    return _json(described(opened), 202)
+
+
+def asked_for(content: object) -> tuple[list[Identifier], str | None]:
+    """The identifiers and the reason. InvalidRequest, InvalidStatement."""
+    try:
+        asked = Asked.model_validate(content)
+    except ValidationError:
+        raise InvalidRequest(
+            'the body must be {"agent": {...}} or {"agents": [...]}, and may have a reason'
+        ) from None
+    if (asked.agent is None) == (asked.agents is None):
+        raise InvalidRequest("give agent or agents, one of the two")
+    agents = asked.agents if asked.agents is not None else [asked.agent or {}]
+    identifiers: list[Identifier] = []
+    for agent in agents:
+        check_actor(agent, "agent")
+        identifier = identifier_of(agent)
+        if identifier is None:
+            raise InvalidRequest("agent: must carry an inverse functional identifier")
+        identifiers.append(identifier)
+    return identifiers, asked.reason
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("no such request") from None
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

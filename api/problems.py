@@ -1,0 +1,107 @@
+"""Errors become answers here and nowhere else.
+
+xAPI paths answer with a plain JSON object, everything else with a problem document (RFC 9457); both carry the
+stable code. No value that a client sent is repeated, and no traceback leaves the process.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import orjson
+from eventsourcing.persistence import PersistenceError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from lrs.domain import errors
+
+log = logging.getLogger("lethe.api")
+
+STATUS: Mapping[type[errors.LetheError], int] = {
+    errors.InvalidStatement: 400,
+    errors.InvalidRequest: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.AlreadyExists: 409,
+    errors.StatementConflict: 409,
+    errors.ExchangeConflict: 409,
+    errors.LimitExceeded: 413,
+    errors.EventCorrupt: 500,
+    errors.SubjectBusy: 503,
+    errors.KeyStoreUnavailable: 503,
+    errors.StoreUnavailable: 503,
+    errors.VaultRefused: 503,
+    errors.Overloaded: 503,
+}
+RETRY_AFTER_SECONDS = "2"
+_HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 413: "limit-exceeded"}
+
+
+def status_of(error: errors.LetheError) -> int:
+    """The HTTP status of an error; of its nearest ancestor where it has none of its own."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 400 if isinstance(error, errors.Refused) else 500
+
+
+def problem(request: Request, status: int, code: str, message: str) -> Response:
+    """The answer to a request that went wrong."""
+    headers: dict[str, str] = dict(getattr(request.state, "headers", {}))
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="Lethe", charset="UTF-8"'
+    if status == 503:
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    if request.url.path.startswith("/xapi"):
+        body = {"code": code, "message": message}
+        return Response(orjson.dumps(body), status, headers, media_type="application/json")
+    body = {"type": f"urn:lethe:problem:{code}", "title": message, "status": str(status), "code": code}
+    content = orjson.dumps(body | {"status": status})
+    return Response(content, status, headers, media_type="application/problem+json")
+
+
+async def _lethe(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.LetheError)
+    status = status_of(error)
+    if status >= 500:
+        log.error("request failed: %s %s status=%d", request.method, error.code, status)
+    message = str(error) if isinstance(error, errors.Refused) or status == 503 else "the request could not be done"
+    return problem(request, status, error.code, message)
+
+
+async def _persistence(request: Request, error: Exception) -> Response:
+    log.error("request failed: %s store-unavailable cause=%s", request.method, type(error).__name__)
+    return problem(request, 503, errors.StoreUnavailable.code, "the store can not be reached: try again")
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    """Which parameter or property, and which rule; FastAPI's own answer would repeat the input."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(step) for step in first["loc"] if isinstance(step, int) or str(step).isidentifier())
+    rule = "is required" if first["type"] == "missing" else f"is not valid ({first['type']})"
+    return problem(request, 400, errors.InvalidRequest.code, f"{place}: {rule}")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _HTTP_CODES.get(error.status_code, "request-invalid")
+    answer = problem(request, error.status_code, code, code.replace("-", " "))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    log.error("request failed: %s unforeseen cause=%s", request.method, type(error).__name__)
+    return problem(request, 500, errors.Failed.code, "the request could not be done")
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the application end here."""
+    app.add_exception_handler(errors.LetheError, _lethe)
+    app.add_exception_handler(PersistenceError, _persistence)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)

@@ -1,0 +1,28 @@
+"""What the routes need, handed in by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lrs.recording.recorder import Recorder
+from lrs.reporting import Reporter
+from lrs.retrieving import Retriever
+from lrs.tenancy import Credentials
+from retention.export import Exporter
+from retention.rights import Rights
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases, and the few settings that show in answers."""
+
+    credentials: Credentials
+    recorder: Recorder
+    retriever: Retriever
+    reporter: Reporter
+    rights: Rights
+    exporter: Exporter
+    public_url: str
+    ready: Callable[[], None]
+    """Nothing when everything needed can be reached, else an error."""
+    request_opened: Callable[[], None] = lambda: None
+    """There is a data-subject request to run."""

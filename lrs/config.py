@@ -1,0 +1,56 @@
+"""Settings: from ``LRS_*`` environment variables, or from a TOML file that ``LRS_CONFIG`` names.
+
+The environment wins over the file. ``docs/settings.md`` lists every setting; a test keeps the list complete.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lrs.domain.errors import InvalidRequest
+
+
+class Settings(BaseSettings):
+    """Where things are and how the service shows itself."""
+
+    model_config = SettingsConfigDict(env_prefix="LRS_", extra="ignore", hide_input_in_errors=True, frozen=True)
+
+    data_dir: Path = Field(Path("lrs-data"), description="the folder of the embedded store")
+    key_dir: Path | None = Field(None, description="epoch keys and the ledger's mirror; never inside the data")
+    root_key: SecretStr | None = Field(None, description="the root key in base64 (32 bytes)")
+    root_key_file: Path | None = Field(None, description="or a file of mode 0600 that holds it")
+    public_url: str = Field("http://127.0.0.1:8080", description="how the service is reached from outside")
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8080, ge=0, le=65_535, description="the port to listen on; 0: any free one")
+
+    @property
+    def keys(self) -> Path:
+        """The key directory: as set, else beside the data. InvalidRequest when it lies inside the data."""
+        keys = self.key_dir or self.data_dir.absolute().with_name(self.data_dir.absolute().name + "-keys")
+        if keys.absolute().resolve().is_relative_to(self.data_dir.absolute().resolve()):
+            raise InvalidRequest(
+                "LRS_KEY_DIR must not lie inside LRS_DATA_DIR: a backup of one must miss the other"
+            )
+        return keys
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings in force; ``given`` wins over the environment. InvalidRequest."""
+    named = os.environ.get("LRS_CONFIG")
+    from_file: dict[str, Any] = {}
+    if named:
+        try:
+            from_file = tomllib.loads(Path(named).read_text("utf-8"))
+        except (OSError, ValueError):
+            raise InvalidRequest("the file that LRS_CONFIG names can not be read as TOML") from None
+    in_environment = {name for name in Settings.model_fields if f"LRS_{name.upper()}" in os.environ}
+    values = {name: value for name, value in from_file.items() if name not in in_environment}
+    try:
+        return Settings(**(values | {name: value for name, value in given.items() if value is not None}))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InvalidRequest(f"LRS_{str(first['loc'][0]).upper()}: {first['type']}") from None

@@ -1,0 +1,60 @@
+"""Running the service: one process, one line when it is ready, a clean end on SIGTERM and Ctrl-C."""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from lrs.bootstrap import System
+
+_DRAIN_SECONDS = 20
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, saying when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+
+def serve(system: System, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished, what waits is written."""
+    config = uvicorn.Config(
+        system.application(),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        # Access logs would hold query strings, which hold people's addresses.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    # uvicorn raises the signal again when it has drained; ours then unwinds instead of killing the process.
+    signal.signal(signal.SIGTERM, _leave)
+    system.start()
+    try:
+        _Server(config, ready).run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        system.close()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

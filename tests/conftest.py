@@ -1,0 +1,34 @@
+"""What all tests share: hypothesis profiles, a real service in its own process, a system in this one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from lrs.bootstrap import System, build
+from lrs.config import Settings
+from tests.running import Service
+
+# Machines that run the checks are busy: a slow example is not a fault.
+settings.register_profile("lethe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("lethe")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A running service with the tenant acme."""
+    running = Service(tmp_path / "data")
+    running.lrs("tenant", "create", "acme")
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """A system in this process with the tenant acme; nothing runs in the background."""
+    made = build(Settings(data_dir=tmp_path / "data", public_url="https://lrs.example.org"))
+    made.tenants.create("acme")
+    yield made
+    made.close()
