@@ -14,9 +14,9 @@ from uuid import UUID
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import NotFound
 from lrs.domain.events import StatementRecorded
+from lrs.domain.filters import EXACT, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
 from lrs.opening import Opener, check_not_corrupt, timestamp_text
 from lrs.ports import Clock, Selection, TenantStore, Vault
-from lrs.recording.drafts import EXACT, OWNER, RELATED
 from lrs.tenancy import Tenants
 
 PAGE_MAX = 500
@@ -127,12 +127,12 @@ class Retriever:
             roles = [OWNER, EXACT, RELATED] if query.related_agents else [OWNER, EXACT]
             groups.append(tuple(term(role, subject.hex) for role in roles))
         if query.registration is not None:
-            groups.append((term("g", query.registration.lower()),))
+            groups.append((term(REGISTRATION, query.registration.lower()),))
         if query.activity is not None:
-            kinds = "oc" if query.related_activities else "o"
+            kinds = [OBJECT, OTHER_ACTIVITY] if query.related_activities else [OBJECT]
             groups.append(tuple(term(kind, query.activity) for kind in kinds))
         if query.verb is not None:
-            groups.append((term("v", query.verb),))
+            groups.append((term(VERB, query.verb),))
         return tuple(groups)
 
 

@@ -19,11 +19,11 @@ import orjson
 
 from lrs.domain.errors import EventCorrupt, NotFound
 from lrs.domain.events import StatementRecorded
+from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Corrupt, Place, Plain, Sealed
 from lrs.opening import Opened, Opener, check_not_corrupt, timestamp_text
 from lrs.ports import Clock, TenantStore, Vault, ViewFilter
-from lrs.recording.drafts import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.reporting import row_of
 from lrs.tenancy import Tenants
 from retention.page import Summary, page

@@ -230,7 +230,7 @@ def _requests(requests: list[dict[str, Any]]) -> Iterator[str]:
         for one in map(record, requests[:ROWS_MAX])
     )
     heads = ("Received (UTC)", "Kind", "Status", "Request")
-    yield from table("Requests about your data", heads, cells, nothing="No request is held.")
+    yield from table("What was asked for, and how far it is", heads, cells, nothing="No request is held.")
     yield _more(len(requests), ROWS_MAX, "requests")
 
 

@@ -1,7 +1,7 @@
-"""What GET /statements can find a statement by, other than by its people.
+"""What GET /statements can find a statement by, and by what a subject's records are found.
 
 This file must not know how a term is stored or queried, nor who is in a statement (see people). It follows
-the parameters verb, activity, related_activities and registration (xAPI 1.0.3 Communication 2.1.3).
+the parameters of xAPI 1.0.3 Communication 2.1.3.
 
 THE LETTERS ARE A STORAGE FORMAT: the statement index keeps them.
 
@@ -9,12 +9,21 @@ THE LETTERS ARE A STORAGE FORMAT: the statement index keeps them.
     o   the object, where it is an Activity: answers `activity`
     c   any other Activity in the statement: with `o` it answers `related_activities`
     g   the registration
+
+    w   the subject whose key opens it: the actor, or a member of an anonymous Group there
+    a   a subject that is actor or object otherwise: with `w` it answers `agent`
+    r   a subject anywhere else in it: with `w` and `a` it answers `related_agents`
+    x   the learner of an exchange
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Term = tuple[str, str]
+
+VERB, OBJECT, OTHER_ACTIVITY, REGISTRATION = "v", "o", "c", "g"
+OWNER, EXACT, RELATED, EXCHANGE_OWNER = "w", "a", "r", "x"
+OF_SUBJECT = (OWNER, EXACT, RELATED, EXCHANGE_OWNER)
 
 
 def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
@@ -24,18 +33,18 @@ def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
     """
     target = statement["object"]
     context = statement.get("context", {})
-    terms: list[Term] = [("v", statement["verb"]["id"])]
+    terms: list[Term] = [(VERB, statement["verb"]["id"])]
     activity = _activity_id(target)
     if activity is not None:
-        terms.append(("o", activity))
+        terms.append((OBJECT, activity))
     # A dict, because it keeps the order in which they were met: the same statement gives the same terms.
     related = dict.fromkeys(_context_activity_ids(context))
     if target.get("objectType") == "SubStatement":
         related |= dict.fromkeys(_sub_statement_activity_ids(target))
-    terms += [("c", other) for other in related if other != activity]
+    terms += [(OTHER_ACTIVITY, other) for other in related if other != activity]
     if "registration" in context:
         # A UUID has two spellings (RFC 9562 4) and is one registration.
-        terms.append(("g", context["registration"].lower()))
+        terms.append((REGISTRATION, context["registration"].lower()))
     return tuple(terms)
 
 

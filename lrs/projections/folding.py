@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from lrs.domain.events import StatementRecorded
+from lrs.domain.filters import OBJECT, OWNER
 from lrs.domain.sealing import Corrupt
 from lrs.domain.signals import Signal, signal_of
 from lrs.opening import Opened, Opener
 from lrs.ports import Recorded, Selection, TenantStore, ViewKey
 
-# The term kinds of the statement index that find one learner's statements at one activity.
-_OWNER, _OBJECT = "w", "o"
 _REFOLD_PAGE = 500
 
 
@@ -82,7 +81,7 @@ class Folding:
     def _all_of(self, key: ViewKey, end: int) -> list[Meaning]:
         """Every standing statement of a row up to a position, from the index."""
         term = self._store.statements.term
-        groups = ((term(_OWNER, key.subject.hex),), (term(_OBJECT, key.activity),))
+        groups = ((term(OWNER, key.subject.hex),), (term(OBJECT, key.activity),))
         found: list[Meaning] = []
         after: int | None = 0
         while after is not None:

@@ -17,9 +17,6 @@ from lrs.domain.statements import voided_target
 # Exchange ids that callers choose live in a name space of their own: they never meet statement ids.
 EXCHANGE_NAMESPACE = UUID("7d0c1b8e-5c0f-5c53-9d6b-0a8f5a6b2a41")
 
-# Terms by which a subject's records are found; see also lrs.domain.filters.
-OWNER, EXACT, RELATED, EXCHANGE_OWNER = "w", "a", "r", "x"
-
 
 @dataclass(frozen=True, slots=True)
 class Draft:

@@ -19,12 +19,13 @@ import orjson
 
 from lrs.domain.agents import Identifier
 from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.domain.people import Mention
 from lrs.domain.sealing import Category, Place, Sealed, Slot, period_of
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, agent_place
 from lrs.ports import AgentRow, IndexRow, Reading, TenantStore
-from lrs.recording.drafts import EXACT, EXCHANGE_OWNER, OWNER, RELATED, Draft
+from lrs.recording.drafts import Draft
 from lrs.sealed_bodies import pack
 
 

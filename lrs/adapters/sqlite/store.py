@@ -13,10 +13,9 @@ from lrs.adapters.sqlite.schema import INDEX, REQUESTS, VIEWS
 from lrs.adapters.sqlite.statements import StatementIndex
 from lrs.adapters.sqlite.views import SqliteViews
 from lrs.domain.errors import StoreUnavailable
+from lrs.domain.filters import OF_SUBJECT, OWNER
 from lrs.ports import Purged
 
-# The kinds of terms that lead from a subject to its records (see lrs.recording).
-_OWNER, _EXACT, _RELATED, _EXCHANGE = "w", "a", "r", "x"
 _OF_SUBJECT = ("agent", "view_row", "package")
 
 
@@ -57,7 +56,7 @@ class SqliteTenantStore:
 
     def _purge_statements(self, c: Cursor, subject: UUID) -> int:
         """Statements leave the index when the last owner of their body goes."""
-        owned = self.statements.term(_OWNER, subject.hex)
+        owned = self.statements.term(OWNER, subject.hex)
         c.execute(
             "UPDATE statement SET owners = owners - 1 WHERE position IN (SELECT position FROM term WHERE term = ?)"
             " RETURNING position, owners, terms",
@@ -72,7 +71,7 @@ class SqliteTenantStore:
         return len(gone)
 
     def _purge_terms(self, c: Cursor, subject: UUID) -> int:
-        terms = [(self.statements.term(kind, subject.hex),) for kind in (_OWNER, _EXACT, _RELATED, _EXCHANGE)]
+        terms = [(self.statements.term(kind, subject.hex),) for kind in OF_SUBJECT]
         c.executemany("DELETE FROM term WHERE term = ?", terms)
         return int(c.rowcount)
 
@@ -82,7 +81,7 @@ class SqliteTenantStore:
         for table in _OF_SUBJECT:
             c.execute(f"SELECT count(*) FROM {table} WHERE subject = ?", (subject.bytes,))
             left[table] = int(c.fetchone()[0])
-        terms = [self.statements.term(kind, subject.hex) for kind in (_OWNER, _EXACT, _RELATED, _EXCHANGE)]
+        terms = [self.statements.term(kind, subject.hex) for kind in OF_SUBJECT]
         c.execute("SELECT count(*) FROM term WHERE term IN (?,?,?,?)", terms)
         left["term"] = int(c.fetchone()[0])
         return left

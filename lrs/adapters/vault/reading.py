@@ -126,6 +126,11 @@ class VaultReading:
                     if not self._load(connection, slot):
                         self._check_live(connection, slot.subject)
                         self._mint_key(connection, slot)
+            with self._vault.database.read() as connection:
+                for slot in absent:
+                    self._load(
+                        connection, slot
+                    )  # what was minted is read back after its commit, never used before
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Read the fence again, now under the write lock."""
@@ -168,7 +173,7 @@ class VaultReading:
         self._known.by_kid[self._tenant, key.key.kid] = key
 
     def _key(self, slot: Slot) -> SubjectKey:
-        """A key in memory. What was minted is read back after its commit, never used before it."""
+        """A key in memory, brought there when another thread has emptied the table."""
         found = self._known.by_slot.get((self._tenant, slot))
         if found is None:
             self.ensure([slot])

@@ -1,0 +1,5 @@
+"""``python -m lrs.cli``."""
+
+from lrs.cli.root import main
+
+main()

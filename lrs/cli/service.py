@@ -1,0 +1,93 @@
+"""``lrs serve``, ``lrs demo`` and ``lrs rebuild``."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from lrs import __version__
+from lrs.bootstrap import System, build
+from lrs.cli.demonstration import commands, prepare
+from lrs.cli.output import AsJson, exit_codes, opened_system, progress_bar, say, show, show_table
+from lrs.cli.serving import serve as run_service
+from lrs.config import load_settings
+from lrs.domain.errors import InvalidRequest
+from lrs.projections.rebuilding import rebuild as rebuild_view
+from lrs.projections.runner import VIEWS, catch_up
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (LRS_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on (LRS_PORT).")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the embedded store is served by one.")] = 1,
+) -> None:
+    """Run the service."""
+    with exit_codes():
+        if workers > 1:
+            raise InvalidRequest("the embedded store is served by one process: --workers must be 1")
+        settings = load_settings(host=host, port=port)
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+        system = build(settings)
+        run_service(
+            system, settings.host, settings.port, lambda url: say(f"Lethe {__version__} is ready at {url}")
+        )
+
+
+def demo(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8080,
+    data_dir: Annotated[Path, typer.Option(help="Folder of the demo, made once and reused.")] = Path("lrs-demo"),
+) -> None:
+    """A tenant with a cohort of 40 learners, and commands to try."""
+    with exit_codes():
+        settings = load_settings(data_dir=data_dir, host=host, port=port, public_url=f"http://{host}:{port}")
+        system = build(settings)
+        try:
+            with progress_bar() as bar:
+                task = bar.add_task("Filling the demo", total=None)
+                made = prepare(system, lambda done, total: bar.update(task, completed=done, total=total))
+                catch_up(system.tenants.store("demo"), system.opener)
+        except BaseException:
+            system.close()
+            raise
+
+        def ready(url: str) -> None:
+            say(f"Lethe {__version__} is ready at {url}\n\n  key     {made.key}\n  secret  {made.secret}\n")
+            for title, command in commands(url, made, data_dir):
+                say(f"# {title}\n{command}\n")
+            say("Ctrl-C ends it; the next `lrs demo` goes on with the same folder.")
+
+        run_service(system, host, port, ready)
+
+
+def rebuild(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="One tenant; else all.")] = None,
+    view: Annotated[str | None, typer.Option("--view", help=f"One of {', '.join(VIEWS)}; else all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild report views from the log, beside the live ones, and swap them in."""
+    with opened_system() as system:
+        if view is not None and view not in VIEWS:
+            raise InvalidRequest(f"--view: one of {', '.join(VIEWS)}")
+        names = [system.tenants.check(tenant)] if tenant else [row.name for row in system.tenants.list()]
+        with progress_bar(hidden=as_json) as bar:
+            rebuilt: list[dict[str, Any]] = [
+                {"tenant": name, "view": one, "same": _rebuild(system, bar, name, one)}
+                for name in names
+                for one in ([view] if view else VIEWS)
+            ]
+        shown = [[r["tenant"], r["view"], "same as before" if r["same"] else "changed"] for r in rebuilt]
+        show(as_json, {"rebuilt": rebuilt}, lambda: show_table("Rebuilt", ["tenant", "view", "rows"], shown))
+
+
+def _rebuild(system: System, bar: Progress, tenant: str, view: str) -> bool:
+    task = bar.add_task(f"{tenant} {view}", total=None)
+    return rebuild_view(
+        system.tenants.store(tenant),
+        system.opener,
+        view,
+        lambda done, total: bar.update(task, completed=done, total=total),
+    )
