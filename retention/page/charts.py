@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from retention.page_markup import month_name, number, record, text
-from retention.page_words import iri_words, percent_words
+from retention.page.markup import month_name, number, plain, record, text
+from retention.page.words import iri_words, percent_words
 
 MONTHS: Final = 12  # bars that leave their labels room in half a page's width
 ACTIVITIES_MAX: Final = 8
@@ -72,7 +72,7 @@ def _month_bar(left: float, month: int, count: int, most: int) -> str:
 def _progress_chart(rows: Sequence[Any]) -> str:
     """A bar for each of the activities that were used last."""
     known = [row for row in map(record, rows) if number(row.get("progress")) is not None]
-    known.sort(key=lambda row: str(row.get("last_at")), reverse=True)
+    known.sort(key=lambda row: plain(row.get("last_at")), reverse=True)
     shown = known[:ACTIVITIES_MAX]
     if not shown:
         return ""

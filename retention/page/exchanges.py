@@ -8,8 +8,8 @@ this module does not know are shown by their type and as JSON.
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from retention.page_markup import NONE, compact_json, moment, record, sequence, text
-from retention.page_words import iri_words
+from retention.page.markup import NONE, moment, plain, record, sequence, text
+from retention.page.words import iri_words
 
 MESSAGES_MAX: Final = 100  # of one exchange; a conversation's later exchanges repeat the earlier ones
 BLOCKS_MAX: Final = 100
@@ -69,7 +69,7 @@ def _message(message: Any) -> str:
 
 
 def _turn(role: Any, said: str) -> str:
-    look, who = {"user": (" you", "You"), "assistant": ("", "Assistant")}.get(str(role), ("", text(role, 100)))
+    look, who = {"user": (" you", "You"), "assistant": ("", "Assistant")}.get(plain(role), ("", text(role, 100)))
     return f'<div class="turn{look}"><p class="who">{who}</p>{said}</div>\n'
 
 
@@ -93,7 +93,7 @@ def _blocks(content: Any, depth: int = 1) -> str:
 def _block(block: Any, depth: int) -> str:
     if isinstance(block, str):
         return _said(text(block))
-    show = _BLOCKS.get(str(record(block).get("type")))
+    show = _BLOCKS.get(plain(record(block).get("type")))
     return show(block, depth) if show else _unknown(block)
 
 
@@ -136,4 +136,4 @@ def _said(markup: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return f'<p class="said"><code>{compact_json(value)}</code></p>'
+    return f'<p class="said"><code>{text(value)}</code></p>'

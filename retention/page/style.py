@@ -92,8 +92,12 @@ footer { padding-top: .3rem; padding-bottom: 2.5rem; }
 @media print { @page { margin: 16mm 14mm; }
   :root { color-scheme: light; --paper: #fff; --ground: #fff; --ink: #000; --soft: #444; --line: #bbb;
     --accent: #1f6f8b; --tint: #eef4f6; --good: #1c7346; --good-tint: #fff; --bad: #a13a2a; --bad-tint: #fff; }
-  body { font-size: 10pt; } nav, .skip { display: none; } header, main, footer { max-width: none; padding: 0; }
-  .wide { min-width: 10rem; }
+  html { font-size: 9.5pt; } body { font-size: 1rem; } table { font-size: .85rem; }
+  th, td { padding-right: .6rem; } td { overflow-wrap: anywhere; } tbody th { min-width: 7rem; }
+  thead th { font-size: .78rem; white-space: normal; overflow-wrap: break-word; }
+  figure { flex-basis: 16rem; } .strip { grid-template-columns: repeat(5, 1fr); margin-bottom: 1.4rem; }
+  nav, .skip { display: none; } header, main, footer { max-width: none; padding: 0; }
+  .wide { min-width: 11rem; }
   section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: 5mm 0 2mm; margin: 0; }
   thead { display: table-header-group; } tr, figure, .turn { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; } .scroll { overflow: visible; }

@@ -4,7 +4,7 @@ One self-contained file (GDPR articles 12(1), 15 and 20): its style inline, no s
 content security policy that allows neither. It is made in pieces, since a person may have 100,000 statements;
 lists stop at a limit and say how many more are in export.json. It must not know where the records come from.
 
-EVERY VALUE GOES THROUGH `retention.page_markup`. Nothing else may put data into the markup.
+EVERY VALUE GOES THROUGH `retention.page.markup`. Nothing else may put data into the markup.
 """
 
 import base64
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final
 
-from retention.page_charts import charts
-from retention.page_exchanges import exchange
-from retention.page_markup import NONE, moment, record, table, text
-from retention.page_style import STYLE
-from retention.page_words import (
+from retention.page.charts import charts
+from retention.page.exchanges import exchange
+from retention.page.markup import NONE, moment, plain, record, table, text
+from retention.page.style import STYLE
+from retention.page.words import (
     identifier,
     iri_words,
     percent_words,
@@ -120,8 +120,8 @@ def _lead(summary: Summary) -> Iterator[str]:
 
 
 def _strip(summary: Summary, rows: list[dict[str, Any]]) -> str:
-    activities = {str(row.get("activity")) for row in map(record, rows)}
-    completed = {str(row.get("activity")) for row in map(record, rows) if row.get("completion") is True}
+    activities = {plain(row.get("activity")) for row in map(record, rows)}
+    completed = {plain(row.get("activity")) for row in map(record, rows) if row.get("completion") is True}
     numbers = {
         "statements about what you did": summary.statements,
         "activities with progress": len(activities),
@@ -223,7 +223,7 @@ def _requests(requests: list[dict[str, Any]]) -> Iterator[str]:
     cells = (
         (
             moment(one.get("requested_at")),
-            _KINDS.get(str(one.get("kind"))) or text(one.get("kind")),
+            _KINDS.get(plain(one.get("kind"))) or text(one.get("kind")),
             text(one.get("status")),
             f"<code>{text(one.get('id'))}</code>",
         )

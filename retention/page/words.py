@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 from urllib.parse import unquote
 
-from retention.page_markup import NONE, number, record, sequence, text
+from retention.page.markup import NONE, number, plain, record, sequence, text
 
 _RESPONSE_CHARACTERS_MAX: Final = 4_000  # in a table's cell; longer essays are in export.json
 _VERB_FAMILIES: Final = (
@@ -96,7 +96,7 @@ def thing_words(thing: Any) -> str:
     if kind in ("Agent", "Group"):
         return person_words(thing)
     if kind == "StatementRef":
-        return f"the statement {thing.get('id')}"
+        return f"the statement {plain(thing.get('id'))}"
     if kind == "SubStatement":  # it holds no other: xAPI 1.0.3 2.4.4.3
         return f"a plan: {verb_words(thing.get('verb'))} {_activity_words(record(thing.get('object')))}"
     return _activity_words(thing)
@@ -115,14 +115,14 @@ def identifier(agent: Any) -> tuple[str, str]:
     value = agent[name]
     if name == "account":
         account = record(value)
-        value = f"{account.get('name', NONE)} at {account.get('homePage', NONE)}"
-    return _IDENTIFIERS[name], str(value).removeprefix("mailto:")
+        value = f"{plain(account.get('name', NONE))} at {plain(account.get('homePage', NONE))}"
+    return _IDENTIFIERS[name], plain(value).removeprefix("mailto:")
 
 
 def person_words(agent: dict[str, Any]) -> str:
     """A person as the statement names them; the constant agent that stands for others is said to be that."""
     account = record(agent.get("account"))
-    if account.get("name") == "erased" and str(account.get("homePage")).endswith("/xapi/erased"):
+    if account.get("name") == "erased" and plain(account.get("homePage")).endswith("/xapi/erased"):
         return "another person (masked)"
     name = agent.get("name")
     return name if isinstance(name, str) and name else identifier(agent)[1]
@@ -132,7 +132,7 @@ def duration_words(duration: Any) -> str:
     """An ISO 8601 duration as "1 h 5 min"; what is none, as it is."""
     found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if found is None:
-        return str(duration)
+        return plain(duration)
     parts = [f"{amount} {unit}" for amount, unit in zip(found.groups(), _UNITS, strict=True) if amount]
     return " ".join(part for part in parts if part.strip("0.").strip()[0].isdigit()) or "0 s"
 
@@ -142,9 +142,9 @@ def seconds_words(seconds: Any) -> str:
     known = number(seconds)
     if known is None:
         return NONE
-    minutes = round(known / 60)
-    if known < 60:
+    if round(known) < 60:
         return f"{round(known)} s"
+    minutes = round(known / 60)
     return f"{minutes // 60:,} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
@@ -201,7 +201,7 @@ def _score_words(score: dict[str, Any]) -> str:
 def _response_words(response: Any, thing: dict[str, Any]) -> Any:
     """The response; in place of the ids of choices, their texts."""
     choices = sequence(record(thing.get("definition")).get("choices"))
-    texts = {str(record(one).get("id")): in_english(record(one).get("description")) for one in choices}
+    texts = {plain(record(one).get("id")): in_english(record(one).get("description")) for one in choices}
     if not isinstance(response, str) or not texts:
         return response
     return "; ".join(texts.get(picked) or picked for picked in response.split("[,]"))

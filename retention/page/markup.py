@@ -11,7 +11,7 @@ from html import escape
 from typing import Any, Final
 
 TEXT_CHARACTERS_MAX: Final = 20_000  # of one text; a browser shows hundreds of such, not one of 100 MB
-JSON_CHARACTERS_MAX: Final = 1_000  # of one value; pictures come as megabytes of base64
+JSON_CHARACTERS_MAX: Final = 400  # of one value; pictures come as megabytes of base64
 NONE: Final = "\N{EM DASH}"
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -36,22 +36,24 @@ def number(value: Any) -> float | None:
     return value if -1e15 < value < 1e15 else None
 
 
-def text(value: Any, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """A string, or any other value as compact JSON, for element content and quoted attributes; cut with a note."""
-    if not isinstance(value, str):
-        return compact_json(value)
-    left = len(value) - characters_max
-    note = f" [\N{HORIZONTAL ELLIPSIS} {left:,} more characters in export.json]" if left > 0 else ""
-    return escape(value[:characters_max].translate(_CONTROLS)) + note
-
-
-def compact_json(value: Any) -> str:
-    """The value as JSON on one line, escaped and cut."""
+def plain(value: Any) -> str:
+    """A string as it is, any other value as JSON on one line. NOT ESCAPED."""
+    if isinstance(value, str):
+        return value
     try:
-        written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except (RecursionError, TypeError, ValueError):  # deeper than the stack, or an integer of 4,300 digits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (RecursionError, ValueError):  # deeper than the stack, or an integer of 4,300 digits
         return "(shown in export.json)"
-    return text(written, JSON_CHARACTERS_MAX)
+
+
+def text(value: Any, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
+    """A string, or another value as JSON, for element content and quoted attributes: escaped, cut with a note."""
+    written = plain(value)
+    if not isinstance(value, str):
+        characters_max = min(characters_max, JSON_CHARACTERS_MAX)
+    left = len(written) - characters_max
+    note = f" [\N{HORIZONTAL ELLIPSIS} {left:,} more characters in export.json]" if left > 0 else ""
+    return escape(written[:characters_max].translate(_CONTROLS)) + note
 
 
 def month_name(month: int) -> str:
