@@ -1,12 +1,11 @@
 """Reports for subscribers: rows of the views, with the learner's name put in when reading.
 
 1. The learner filter becomes subjects; the cohort is a registration or a grouping activity.
-2. Where asked, the answer waits for the views to reach what was stored at the request.
+2. Whoever wants all that is stored now asks ``stored`` and waits until it is ``reached``.
 3. A page of rows is read from the views; a report never scans statements.
 4. The learners' agent objects are opened in one go. Whoever may not be read now is left out.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,8 +21,6 @@ from lrs.tenancy import Tenants
 
 ROWS_MAX = 10_000
 ROWS_DEFAULT = 1_000
-WAIT_SECONDS_MAX = 30.0
-_WAIT_PAUSE_SECONDS = 0.02
 REPORTS = ("completion", "progress")
 
 
@@ -38,7 +35,6 @@ class ReportQuery:
     until_us: int | None = None
     limit: int = ROWS_DEFAULT
     after: tuple[str, str, str] | None = None
-    wait_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -65,7 +61,6 @@ class Reporter:
     def report(self, tenant: str, query: ReportQuery) -> Report:
         """A page of the report: a row a learner, activity and registration. KeyStoreUnavailable."""
         store = self.tenants.store(tenant)
-        self._wait(store, query.wait_seconds)
         as_of, lag = self._state(store)
         report = Report(as_of=timestamp_text(as_of), projection_lag=lag, alarms=store.views.alarms())
         wanted = self._filter(store, query)
@@ -79,13 +74,14 @@ class Reporter:
             report.after = (last.activity, last.registration, last.subject.hex)
         return report
 
-    def _wait(self, store: TenantStore, seconds: float) -> None:
-        """Until the views reach what was stored when the request came, or the time is over."""
-        target = store.statements.head().position
-        deadline = time.monotonic() + min(seconds, WAIT_SECONDS_MAX)
-        while _position(store) < target and time.monotonic() < deadline:
-            self.notify()
-            time.sleep(_WAIT_PAUSE_SECONDS)
+    def stored(self, tenant: str) -> int:
+        """The position up to which a report that waits must reach."""
+        self.notify()
+        return self.tenants.store(tenant).statements.head().position
+
+    def reached(self, tenant: str, position: int) -> bool:
+        """Whether the views have folded the log up to there."""
+        return _position(self.tenants.store(tenant)) >= position
 
     def _state(self, store: TenantStore) -> tuple[int, int]:
         position = _position(store)

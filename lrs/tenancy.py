@@ -103,10 +103,12 @@ class Tenants:
 
     def application(self, name: str) -> LetheApplication:
         """The tenant's event-sourced application."""
+        recorder = self._stores.open(name).recorder
         with self._lock:
-            if name not in self._applications:
-                self._applications[name] = LetheApplication(self._stores.open(name).recorder)
-            return self._applications[name]
+            found = self._applications.get(name)
+            if found is None or found.recorder is not recorder:
+                found = self._applications[name] = LetheApplication(recorder)
+            return found
 
     def check(self, name: str) -> str:
         """The name of a tenant that is served, or NotFound."""

@@ -93,7 +93,7 @@ class SqliteStores:
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
         self._folder = folder
         self._now = now
-        self._open: dict[str, SqliteTenantStore] = {}
+        self._open: dict[str, tuple[int, SqliteTenantStore]] = {}  # by tenant: the file's inode, the store
         self._lock = threading.Lock()
 
     def _path(self, tenant: str) -> Path:
@@ -107,25 +107,29 @@ class SqliteStores:
 
     def open(self, tenant: str) -> SqliteTenantStore:
         """A tenant's store. StoreUnavailable when it is not there."""
+        try:
+            inode = self._path(tenant).stat().st_ino
+        except FileNotFoundError:
+            raise StoreUnavailable("this tenant's store is missing") from None
         with self._lock:
-            if tenant not in self._open:
-                if not self._path(tenant).exists():
-                    raise StoreUnavailable("this tenant's store is missing")
+            found = self._open.get(tenant)
+            if found is None or found[0] != inode:
+                # Another process may have let the tenant go and taken one of the same name on.
                 datastore = Datastore(self._path(tenant), must_exist=True)
-                self._open[tenant] = SqliteTenantStore(tenant, datastore, self._now)
-            return self._open[tenant]
+                found = self._open[tenant] = (inode, SqliteTenantStore(tenant, datastore, self._now))
+            return found[1]
 
     def remove(self, tenant: str) -> None:
         """Remove a deleted tenant's store."""
         with self._lock:
-            if store := self._open.pop(tenant, None):
-                store.close()
+            if found := self._open.pop(tenant, None):
+                found[1].close()
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self._path(tenant)}{suffix}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close all that were opened."""
         with self._lock:
-            for store in self._open.values():
+            for _, store in self._open.values():
                 store.close()
             self._open.clear()
