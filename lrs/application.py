@@ -17,6 +17,7 @@ from eventsourcing.persistence import (
     DecimalAsStr,
     JSONTranscoder,
     Mapper,
+    MapperDeserialisationError,
     ProcessRecorder,
     StoredEvent,
     Transcoding,
@@ -37,6 +38,9 @@ HOT_EVENTS: dict[str, type[HotEvent]] = {
     ExchangeRecorded.TOPIC: ExchangeRecorded,
 }
 AGGREGATES = (Subject, DataSubjectRequest, Tenant, Credential)
+AGGREGATE_TOPICS = frozenset(
+    getattr(one, "TOPIC", None) for aggregate in AGGREGATES for one in vars(aggregate).values()
+) - {None}
 
 
 class SealedAsBase64(Transcoding):
@@ -72,12 +76,14 @@ class LetheMapper(Mapper[UUID]):
         return super().to_stored_event(domain_event)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
-        """The event again."""
+        """The event again. Only topics of ours are resolved: the library would import what a topic names."""
         hot = HOT_EVENTS.get(stored_event.topic)
         if hot is not None:
             return hot.decode(
                 cast("UUID", stored_event.originator_id), stored_event.originator_version, stored_event.state
             )
+        if stored_event.topic not in AGGREGATE_TOPICS:
+            raise MapperDeserialisationError("a stored event has a topic that is not known")
         return super().to_domain_event(stored_event)
 
 

@@ -133,7 +133,10 @@ class Credentials:
         at = self._clock.now()
         credential = Credential.issue(uuid4(), tenant, key, _hash(secret), granted, at)
         row = CredentialRow(credential.id, tenant, key, _hash(secret), tuple(granted), at, revoked=False)
-        self._log.save(credential, credentials=[row])
+        try:
+            self._log.save(credential, credentials=[row])
+        except RecordConflictError:  # the tenant departed while its credential was made
+            raise NotFound("no such tenant") from None
         return Issued(row, secret)
 
     def list(self, tenant: str) -> list[CredentialRow]:

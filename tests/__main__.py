@@ -21,7 +21,7 @@ def steps(arguments: list[str]) -> list[tuple[str, list[str]]]:
         ("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
         ("types", [PYTHON, "-m", "mypy"]),
         ("imports", [f"{tool}/lint-imports"]),
-        ("tests", [PYTHON, "-m", "coverage", "run", "-m", "pytest", *arguments]),
+        ("tests", [PYTHON, "-m", "coverage", "run", "-m", "pytest", "-n", "auto", *arguments]),
         ("combine", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
         ("coverage", [PYTHON, "-m", "coverage", "report"]),
     ]

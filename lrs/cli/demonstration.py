@@ -95,7 +95,9 @@ def _batched(drafts: Iterable[Draft], size: int) -> Iterator[list[Draft]]:
 def commands(url: str, made: Demonstration, data_dir: Path) -> list[tuple[str, str]]:
     """What to try, each with a command that works when pasted."""
     agent = json.dumps({"mbox": demo.PROTAGONIST["mbox"]})
-    lrs = shlex.quote(shutil.which("lrs") or str(Path(sys.argv[0]).absolute()))
+    lrs = f"{shlex.quote(sys.executable)} -m lrs.cli"
+    if Path(sys.argv[0]).name == "lrs":
+        lrs = shlex.quote(str(Path(sys.argv[0]).absolute()))
     here = f"LRS_DATA_DIR={shlex.quote(str(data_dir.absolute()))} {lrs}"
     who = f"--tenant {demo.TENANT} --agent {shlex.quote(agent)}"
     get = _curl if shutil.which("curl") else _python
@@ -127,5 +129,6 @@ def _python(url: str, made: Demonstration, headers: dict[str, str]) -> str:
     """For a machine without curl."""
     token = base64.b64encode(f"{made.key}:{made.secret}".encode()).decode()
     sent: dict[str, Any] = {"Authorization": f"Basic {token}"} | headers
-    code = f"import urllib.request as u; print(u.urlopen(u.Request({url!r}, headers={sent!r})).read().decode())"
+    request = f"u.Request({json.dumps(url)}, headers={json.dumps(sent)})"  # double quotes: the shell's are single
+    code = f"import urllib.request as u; print(u.urlopen({request}).read().decode())"
     return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"

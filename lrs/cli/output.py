@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from lrs.bootstrap import System, build
 from lrs.config import load_settings
-from lrs.domain.errors import LetheError, Refused
+from lrs.domain.errors import InvalidRequest, LetheError, Refused
 
 FAILED, REFUSED = 1, 3
 
@@ -27,10 +26,14 @@ err = Console(stderr=True)
 
 
 @contextmanager
-def opened_system(data_dir: Path | None = None) -> Iterator[System]:
-    """The system on the configured data directory, closed afterwards."""
+def opened_system(*, new: bool = False) -> Iterator[System]:
+    """The system on the configured data directory, closed afterwards. Only a command that may begin a store
+    (``new``) makes one: a mistyped directory must not become an empty one."""
     with exit_codes():
-        system = build(load_settings(data_dir=data_dir))
+        settings = load_settings()
+        if not new and not settings.data_dir.exists():
+            raise InvalidRequest("there is no store in LRS_DATA_DIR: begin one with `lrs tenant create`")
+        system = build(settings)
         try:
             yield system
         finally:

@@ -1,7 +1,5 @@
 """``lrs serve``, ``lrs demo`` and ``lrs rebuild``."""
 
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +9,7 @@ from rich.progress import Progress
 from lrs import __version__
 from lrs.bootstrap import System, build
 from lrs.cli.demonstration import commands, prepare
+from lrs.cli.logs import write_log_to_stderr
 from lrs.cli.output import AsJson, exit_codes, opened_system, progress_bar, say, show, show_table
 from lrs.cli.serving import serve as run_service
 from lrs.config import load_settings
@@ -29,7 +28,7 @@ def serve(
         if workers > 1:
             raise InvalidRequest("the embedded store is served by one process: --workers must be 1")
         settings = load_settings(host=host, port=port)
-        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+        write_log_to_stderr()
         system = build(settings)
         run_service(
             system, settings.host, settings.port, lambda url: say(f"Lethe {__version__} is ready at {url}")
@@ -44,6 +43,7 @@ def demo(
     """A tenant with a cohort of 40 learners, and commands to try."""
     with exit_codes():
         settings = load_settings(data_dir=data_dir, host=host, port=port, public_url=f"http://{host}:{port}")
+        write_log_to_stderr()
         system = build(settings)
         try:
             with progress_bar() as bar:

@@ -1,6 +1,7 @@
 """``lrs subject`` and ``lrs verify-certificate``."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +14,14 @@ from api.parameters import agent_parameter
 from lrs.bootstrap import System, verify
 from lrs.cli.output import AgentJson, AsJson, TenantName, exit_codes, opened_system, out, show
 from lrs.domain.agents import Identifier
-from lrs.domain.errors import InvalidRequest
+from lrs.domain.errors import Failed, InvalidRequest, Refused
 from lrs.domain.requests import Kind, Status
 from retention.certificates import check_certificate, parse_public_key
 from retention.rights import described
 
 _REQUEST_POLL_SECONDS = 0.2
+# All that is held on a person is for whoever asked, not for every user of this machine.
+_PRIVATE = 0o600
 
 subjects = typer.Typer(help="Data-subject rights.", no_args_is_help=True)
 
@@ -36,7 +39,7 @@ def export_subject(
     """Everything held on a person, as a zip of JSON and a page to read."""
     with opened_system() as system:
         content = _run_request(system, tenant, Kind.EXPORT, agent, reason)
-        with to.open("wb") as file:
+        with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE), "wb") as file:
             for piece in system.exporter.package(tenant, UUID(content["id"])):
                 file.write(piece)
         held = ", ".join(f"{count} {name}" for name, count in content["detail"]["held"].items())
@@ -78,8 +81,10 @@ def _run_request(system: System, tenant: str, kind: Kind, agent: str, reason: st
             time.sleep(_REQUEST_POLL_SECONDS)
         request = system.rights.get(tenant, opened.id)
     content = described(request)
-    if request.status is not Status.DONE:
-        raise InvalidRequest(f"the request ended as {request.status}: {request.detail.get('code', '')}")
+    if request.status is Status.FAILED:
+        raise Failed("the request failed: the service's log says where")
+    if request.status is Status.REFUSED:
+        raise Refused(f"the request was refused: {request.detail['code']}")
     return content
 
 

@@ -14,7 +14,7 @@ credentials = typer.Typer(help="Keys and secrets that act for a tenant.", no_arg
 @tenants.command("create", epilog="Example: lrs tenant create acme")
 def create_tenant(name: str, as_json: AsJson = False) -> None:
     """Take on a subscriber: a store and keys of its own."""
-    with opened_system() as system:
+    with opened_system(new=True) as system:
         made = system.tenants.create(name)
         show(as_json, {"tenant": made}, lambda: out.print(f"Tenant {made} is ready."))
 

@@ -3,7 +3,7 @@
     status    may become               when
     open      running                  a worker takes it up
     running   done, refused, failed    it ends
-    failed    running                  a later attempt takes it up again
+    running   running                  a crash is over: a worker takes it up again
 
 Taking up a running request again is how a crash is survived: the steps of each kind are idempotent.
 """
@@ -44,7 +44,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.RUNNING: frozenset({Status.RUNNING, Status.DONE, Status.REFUSED, Status.FAILED}),
     Status.DONE: frozenset(),
     Status.REFUSED: frozenset(),
-    Status.FAILED: frozenset({Status.RUNNING}),
+    Status.FAILED: frozenset(),
 }
 
 

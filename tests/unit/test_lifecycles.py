@@ -61,7 +61,6 @@ STEPS = {
     (Status.RUNNING, Status.DONE),
     (Status.RUNNING, Status.REFUSED),
     (Status.RUNNING, Status.FAILED),
-    (Status.FAILED, Status.RUNNING),
 }
 
 

@@ -81,12 +81,15 @@ def _insert_tenants(c: Cursor, rows: Sequence[TenantRow]) -> None:
 def _delete_tenants(c: Cursor, names: Sequence[str]) -> None:
     for name in names:
         c.execute("DELETE FROM tenant WHERE name = ?", (name,))
-        c.execute("UPDATE credential SET revoked = 1 WHERE tenant = ?", (name,))
+        c.execute("DELETE FROM credential WHERE tenant = ?", (name,))
         _move_fence(c)
 
 
 def _insert_credentials(c: Cursor, rows: Sequence[CredentialRow]) -> None:
     for row in rows:
+        c.execute("SELECT 1 FROM tenant WHERE name = ?", (row.tenant,))
+        if c.fetchone() is None:  # it departed meanwhile: a key must not wait for the next of this name
+            raise IntegrityError("the credential's tenant is not served")
         c.execute(
             "INSERT INTO credential VALUES (?,?,?,?,?,?,?)"
             " ON CONFLICT (key) DO UPDATE SET revoked = max(revoked, excluded.revoked) WHERE id = excluded.id",

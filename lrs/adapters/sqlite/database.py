@@ -7,10 +7,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LOCK_SECONDS_MAX = 30.0
+CHECKPOINT_SECONDS_MAX = 1.0
 
 # FULL: a commit is on the disk before it is acknowledged. secure_delete: freed pages are overwritten; that is
 # hygiene (the guarantee is the destruction of keys). The cache is per connection, so it stays small.
@@ -46,6 +48,19 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A thread's connection, and the lock under which it is used: closing it under a running statement would
+    crash the process."""
+
+    connection: sqlite3.Connection
+    in_use: AbstractContextManager[object] = field(default_factory=threading.RLock)
+
+
 class Database:
     """One SQLite file in WAL mode; safe to use from several threads and processes."""
 
@@ -53,24 +68,30 @@ class Database:
         self._path = path
         self._unavailable = unavailable
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[_Held] = []
         self._lock = threading.Lock()
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            uri = self._path.absolute().as_uri() + "?mode=rw"  # never make a file where one is missing
-            connection = sqlite3.connect(
-                uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS_MAX, check_same_thread=False
-            )
-            try:
-                configure(connection)
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._local.connection = connection
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = _Held(self._connect())
             with self._lock:
-                self._opened.append(connection)
+                self._local.held = held
+                self._opened.append(held)
+        with held.in_use:
+            yield held.connection
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = self._path.absolute().as_uri() + "?mode=rw"  # never make a file where one is missing
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS_MAX, check_same_thread=False
+        )
+        try:
+            configure(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     @contextmanager
@@ -88,28 +109,35 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Connection]:
         try:
-            connection = self._connection()
-            connection.execute(begin)
-            try:
-                yield connection
-                connection.execute(end)
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            with self._connection() as connection:
+                connection.execute(begin)
+                try:
+                    yield connection
+                    connection.execute(end)
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise self._unavailable(type(error).__name__) from error
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file and empty it, as far as readers allow."""
         try:
-            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with self._connection() as connection:
+                # It keeps writers out while it waits: one long reader (a backup) must not hold up everybody.
+                connection.execute(f"PRAGMA busy_timeout={_milliseconds(CHECKPOINT_SECONDS_MAX)}")
+                try:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    connection.execute(f"PRAGMA busy_timeout={_milliseconds(LOCK_SECONDS_MAX)}")
         except sqlite3.Error as error:
             raise self._unavailable(type(error).__name__) from error
 
     def close(self) -> None:
-        """Close every thread's connection."""
+        """Close every thread's connection, each as soon as its transaction has ended."""
         with self._lock:
-            for connection in self._opened:
-                connection.close()
-            self._opened.clear()
+            opened, self._opened = self._opened, []
             self._local = threading.local()
+        for held in opened:
+            with held.in_use:
+                held.connection.close()

@@ -3,11 +3,16 @@
     one key:  01 01 dict kid(16) nonce(12) ciphertext+tag
     any-of:   01 02 dict count(2) [kid(16) nonce(12) wrapped content key(48)]*count nonce(12) ciphertext+tag
 
+The last nonce of any-of is SHA-256 of all before it, cut to length (its content key is used once, so no nonce can
+repeat). It shows without any key that no owner was lost: with a living owner's share damaged or cut off only dead
+ones would be left, and damage would pass for an erasure. It finds accidents; forgers are for the log of hashes.
+
 ``dict`` is the version of the zstd dictionary (0: none). The additional data is rebuilt from where the part
 lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Codes 3 (all-of) and 4
 (tombstone) are reserved.
 """
 
+import hashlib
 import secrets
 import struct
 from collections.abc import Sequence
@@ -93,11 +98,15 @@ def _seal_any(tenant: str, place: Place, keys: Sequence[DataKey], packed: bytes)
     head = _HEAD.pack(VERSION, ANY_OF, 0)
     content_key = AESGCM.generate_key(256)
     shares = b"".join(_share(tenant, place, head, key, content_key) for key in keys)
-    nonce = secrets.token_bytes(_NONCE_BYTES)
     opening = head + struct.pack(">H", len(keys)) + shares
+    nonce = _nonce_after(opening)
     # The content's seal is bound to all shares: none can be taken out or put in.
     bound = additional_data(tenant, place, opening[:3], b"", keys[0].category) + shares
     return opening + nonce + AESGCM(content_key).encrypt(nonce, packed, bound)
+
+
+def _nonce_after(opening: bytes) -> bytes:
+    return hashlib.sha256(opening).digest()[:_NONCE_BYTES]
 
 
 def _share(tenant: str, place: Place, head: bytes, key: DataKey, content_key: bytes) -> bytes:
@@ -134,6 +143,8 @@ def _parse_any(envelope: bytes) -> Envelope:
     shares = tuple(_SHARE.iter_unpack(envelope[5:end]))
     kids = tuple(share[0] for share in shares)
     nonce = envelope[end : end + _NONCE_BYTES]
+    if nonce != _nonce_after(envelope[:end]):
+        raise EnvelopeInvalid("its owners are not the ones it was sealed for")
     return Envelope(envelope[:3], kids, shares, nonce, envelope[end + _NONCE_BYTES :])
 
 

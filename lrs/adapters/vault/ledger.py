@@ -91,15 +91,16 @@ class Mirror:
             yield entry
             previous = entry.hash
 
-    def last(self) -> str | None:
-        """The hash that the last whole line bears, unchecked: to see cheaply whether the ledger stands there."""
+    def tip(self) -> tuple[int, str]:
+        """How many entries there are and the hash that the last one bears, unchecked: to see cheaply whether the
+        ledger stands there too."""
         lines = self._whole_lines()
         if not lines:
-            return GENESIS
+            return 0, GENESIS
         try:
-            return str(json.loads(lines[-1])["hash"])
+            return len(lines), str(json.loads(lines[-1])["hash"])
         except (ValueError, KeyError, TypeError, RecursionError):
-            return None
+            return len(lines), ""
 
     def _whole_lines(self) -> list[bytes]:
         try:

@@ -274,7 +274,8 @@ class SqliteVault:
     def _finish_interrupted(self, connection: sqlite3.Connection) -> None:
         """A destruction that reached the mirror but not its commit is carried out first. Otherwise the next entry
         would cite the same predecessor, and the mirror's chain would be broken for ever."""
-        if self._mirror.last() != _last_hash(connection):
+        (count,) = connection.execute("SELECT count(*) FROM ledger").fetchone()
+        if self._mirror.tip() != (count, _last_hash(connection)):
             catch_up(connection, list(self._mirror.entries()))
 
     def _enter(

@@ -1,0 +1,183 @@
+"""Stores to test the ports with: one backend a database, and the same promises for each.
+
+A new database slots in with a class like ``SqliteBackend`` and its name in ``BACKENDS``. Every store that a test
+gets refuses, by a trigger, what the service promises never to do: to change or delete an event.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+
+from lrs.adapters.sqlite.control import SqliteControl
+from lrs.adapters.sqlite.store import SqliteStores
+from lrs.ports import ControlStore, IndexRow, TenantStore
+
+START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+START_US = 1_795_338_000_000_000  # the same, as microseconds
+TENANT = "acme"
+TOPIC = "example/1"
+
+
+class FakeClock:
+    """A clock that stands still until it is told otherwise; it may also go back."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        """The time that was set."""
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        """Move the time; back, when negative."""
+        self.time += timedelta(seconds=seconds)
+
+
+class Backend(Protocol):
+    """A database with stores of tenants, and a look behind them."""
+
+    address: str
+
+    def open(self, tenant: str) -> TenantStore:
+        """The tenant's store, made when missing."""
+        ...
+
+    def control(self) -> ControlStore:
+        """The control store, made when missing."""
+        ...
+
+    def rows(self, tenant: str, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds in the tenant's tables, past the adapter."""
+        ...
+
+    def control_rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query finds in the control store's tables, past the adapter."""
+        ...
+
+    def close(self) -> None:
+        """Close all."""
+        ...
+
+
+class SqliteBackend:
+    """Files in one folder."""
+
+    def __init__(self, address: str, now: Callable[[], datetime]) -> None:
+        self.address = address
+        self._folder = Path(address)
+        self._now = now
+        self._stores = SqliteStores(self._folder / "tenants", now)
+        self._control: SqliteControl | None = None
+
+    def open(self, tenant: str) -> TenantStore:
+        """The tenant's store, made when missing."""
+        self._stores.create(tenant)
+        forbid_changes(self._file(tenant))
+        return self._stores.open(tenant)
+
+    def control(self) -> ControlStore:
+        """The control store, made when missing."""
+        if self._control is None:
+            self._control = SqliteControl(self._folder / "control.db", self._now)
+            forbid_changes(self._folder / "control.db")
+        return self._control
+
+    def rows(self, tenant: str, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds in the tenant's tables, past the adapter."""
+        return _rows(self._file(tenant), sql, values)
+
+    def control_rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query finds in the control store's tables, past the adapter."""
+        return _rows(self._folder / "control.db", sql, ())
+
+    def _file(self, tenant: str) -> Path:
+        return self._folder / "tenants" / f"{tenant}.db"
+
+    def close(self) -> None:
+        """Close all."""
+        self._stores.close()
+        if self._control is not None:
+            self._control.close()
+
+
+def _rows(path: Path, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def forbid_changes(path: Path) -> None:
+    """From now on nobody changes or deletes an event in this file."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
+        for change in ("UPDATE", "DELETE"):
+            connection.execute(
+                f"CREATE TRIGGER IF NOT EXISTS no_{change} BEFORE {change} ON event"
+                f" BEGIN SELECT RAISE(ABORT, 'an event must never see {change}'); END"
+            )
+
+
+BACKENDS: dict[str, Callable[[str, Callable[[], datetime]], Backend]] = {"sqlite": SqliteBackend}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still at START."""
+    return FakeClock()
+
+
+@pytest.fixture(params=["sqlite"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Backend]:
+    """An empty database of each kind."""
+    made = BACKENDS[request.param](str(tmp_path), clock.now)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store_factory(backend: Backend) -> Callable[[str], TenantStore]:
+    """Stores by their tenant's name."""
+    return backend.open
+
+
+@pytest.fixture
+def store(store_factory: Callable[[str], TenantStore]) -> TenantStore:
+    """The store of one tenant."""
+    return store_factory(TENANT)
+
+
+@pytest.fixture
+def control(backend: Backend) -> ControlStore:
+    """The control store."""
+    return backend.control()
+
+
+# --- small valid examples ------------------------------------------------------------------------------------
+
+
+def an_event(stream: UUID | None = None, version: int = 1, state: bytes = b"state") -> StoredEvent:
+    """An event of a stream of its own."""
+    return StoredEvent(stream or uuid4(), version, TOPIC, state)
+
+
+def append(
+    store: TenantStore,
+    *rows: Iterable[int] | IndexRow,
+    voids: UUID | None = None,
+    stream: UUID | None = None,
+) -> list[StoredEvent]:
+    """Statements with these terms each, stored in one transaction."""
+    index = [row if isinstance(row, IndexRow) else IndexRow(tuple(row), 1, voids) for row in rows]
+    events = [an_event(stream) for _ in index]
+    store.recorder.insert_events(events, index=index)
+    return events
+
+
+def streams(events: Iterable[StoredEvent]) -> list[UUID]:
+    """The streams of events, as the UUIDs that they are."""
+    return [one.originator_id for one in events if isinstance(one.originator_id, UUID)]

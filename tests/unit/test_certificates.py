@@ -1,0 +1,127 @@
+"""A certificate stands exactly as it was signed, and what is none is refused, whatever it looks like."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lrs.adapters.signatures import verify
+from lrs.domain.errors import InvalidRequest
+from lrs.domain.sealing import ERASED, Destroyed
+from retention.certificates import TYPE, Evidence, certificate, check_certificate, parse_public_key, signed_bytes
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = KEY.public_key().public_bytes_raw()
+AT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+EVIDENCE = Evidence(
+    destroyed=Destroyed(7, "acme", UUID(int=1), ERASED, (b"\1" * 16, b"\2" * 16)),
+    identifier_kinds=("mbox", "mbox_sha1sum"),
+    removed={"statement": 3},
+    left={"statement": 0},
+    living_keys=0,
+    sampled=2,
+)
+
+
+def made() -> dict[str, Any]:
+    """A certificate."""
+    return certificate(EVIDENCE, UUID(int=2), AT, sign=KEY.sign, public_key=PUBLIC)
+
+
+def test_a_certificate_says_what_was_found_and_what_it_does_not_reach() -> None:
+    proof = made()
+    facts = {name: value for name, value in proof.items() if name not in {"claims", "does_not_reach", "notify"}}
+    assert facts.pop("signature")
+    assert facts == {
+        "type": "lethe/erasure-certificate/1",
+        "certificate": 1,
+        "tenant": "acme",
+        "subject": str(UUID(int=1)),
+        "request": str(UUID(int=2)),
+        "issued_at": "2026-11-22T09:00:00+00:00",
+        "ledger_sequence": 7,
+        "keys_destroyed": ["01" * 16, "02" * 16],
+        "identifier_kinds": ["mbox", "mbox_sha1sum"],
+        "rows_removed": {"statement": 3},
+        "rows_left": {"statement": 0},
+        "living_keys": 0,
+        "events_sampled": 2,
+        "public_key": base64.b64encode(PUBLIC).decode(),
+    }
+    assert any("Backup" in one for one in proof["does_not_reach"])
+
+
+def test_a_certificate_is_valid_however_its_json_was_laid_out() -> None:
+    proof = made()
+    turned = json.loads(json.dumps(dict(reversed(proof.items())), indent=4))
+    assert check_certificate(turned, PUBLIC, verify) == proof
+
+
+@pytest.mark.parametrize("name", sorted(made()))
+def test_no_part_of_a_certificate_can_be_changed_or_left_out(name: str) -> None:
+    proof = made()
+    for altered in (proof | {name: "other"}, {key: value for key, value in proof.items() if key != name}):
+        with pytest.raises(InvalidRequest):
+            check_certificate(altered, PUBLIC, verify)
+
+
+def test_nothing_can_be_added_to_a_certificate() -> None:
+    with pytest.raises(InvalidRequest):
+        check_certificate(made() | {"note": ""}, PUBLIC, verify)
+
+
+def test_a_certificate_of_another_key_is_refused() -> None:
+    other = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    with pytest.raises(InvalidRequest, match="another key"):
+        check_certificate(made(), other, verify)
+
+
+def deep() -> object:
+    """Lists in lists, deeper than JSON is written."""
+    value: object = 0
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        [],
+        "text",
+        {},
+        {"type": "other"},
+        {"type": TYPE},
+        {"type": TYPE, "signature": None},
+        {"type": TYPE, "signature": "not base64!"},
+        {"type": TYPE, "signature": "\u00e4"},
+        {"type": TYPE, "signature": ""},
+        {"type": TYPE, "signature": "AAAA", "text": "\ud800"},
+        {"type": TYPE, "signature": "AAAA", "deep": deep()},
+    ],
+    ids=range(12),
+)
+def test_what_is_no_certificate_is_refused_and_never_fails(content: object) -> None:
+    with pytest.raises(InvalidRequest):
+        check_certificate(content, PUBLIC, verify)
+
+
+def test_the_signature_covers_everything_but_itself() -> None:
+    proof = made()
+    signed = json.loads(signed_bytes(proof))
+    assert signed == {name: value for name, value in proof.items() if name != "signature"}
+
+
+def test_a_public_key_is_read_from_base64() -> None:
+    assert parse_public_key(f" {base64.b64encode(PUBLIC).decode()}\n") == PUBLIC
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "not base64!", "\u00e4", base64.b64encode(bytes(33)).decode()])
+def test_what_is_no_public_key_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_public_key(text)
