@@ -21,6 +21,7 @@ from uuid import UUID
 from lrs import demo
 from lrs.adapters.vault.roots import write_new
 from lrs.bootstrap import System
+from lrs.demo.course import UNITS
 from lrs.recording.drafts import Draft, exchange_draft, exchange_stream, statement_draft
 
 _BATCH = 200
@@ -102,7 +103,10 @@ def commands(url: str, made: Demonstration, data_dir: Path) -> list[tuple[str, s
     who = f"--tenant {demo.TENANT} --agent {shlex.quote(agent)}"
     get = _curl if shutil.which("curl") else _python
     return [
-        ("Who has completed what", get(f"{url}/reports/completion?limit=5", made, {})),
+        (
+            "Who has completed the first unit",
+            get(f"{url}/reports/completion?activity={quote(UNITS[0].id)}&limit=5", made, {}),
+        ),
         ("The same for a spreadsheet", get(f"{url}/reports/progress?format=csv", made, {})),
         (
             "What learners did last",
