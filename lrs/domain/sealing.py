@@ -106,7 +106,7 @@ class Destroyed:
     sequence: int
     tenant: str
     subject: UUID
-    reason: str  # "erased" or "expired"
+    reason: str  # "erased", "expired" or "departed"
     kids: tuple[bytes, ...]
 
 
