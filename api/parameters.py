@@ -63,7 +63,9 @@ def statement_parameters(sent: QueryParams, authority: UUID | None) -> Statement
 
 def _query(sent: QueryParams, authority: UUID | None) -> Query:
     registration = _uuid(sent, "registration")
-    limit = _number(sent, "limit") or PAGE_DEFAULT
+    limit = _number(sent, "limit")
+    if limit == 0:
+        limit = PAGE_MAX  # 1.0.3 Communication 2.1.3: zero asks for as many as the server gives
     return Query(
         agent=agent_parameter(sent.get("agent")),
         related_agents=_flag(sent, "related_agents"),
@@ -74,7 +76,7 @@ def _query(sent: QueryParams, authority: UUID | None) -> Query:
         since_us=time_parameter("since", sent.get("since")),
         until_us=time_parameter("until", sent.get("until")),
         ascending=_flag(sent, "ascending"),
-        limit=min(limit, PAGE_MAX),
+        limit=PAGE_DEFAULT if limit is None else min(limit, PAGE_MAX),
         after=_number(sent, CURSOR),
         authority=authority,
     )

@@ -7,7 +7,7 @@
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,8 @@ PAGE_MAX = 500
 PAGE_DEFAULT = 100
 # A page whose statements are mostly unreadable is filled up from the next ones, this often at most.
 _REFILLS_MAX = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Retriever:
         statements = self.opener.statements(store, [one for one in opened if _by(one.event.authority, authority)])
         if not statements:
             raise NotFound("no such statement")
-        return statements[0]
+        return _with_lists(statements[0])
 
     def page(self, tenant: str, query: Query) -> Page:
         """A page of statements, newest first unless ascending."""
@@ -113,7 +115,7 @@ class Retriever:
         opened = self.opener.bodies(store, selected.rows)
         check_not_corrupt(opened)
         readable = [one for one in opened if _by(one.event.authority, query.authority)]
-        page.statements += self.opener.statements(store, readable)
+        page.statements += map(_with_lists, self.opener.statements(store, readable))
         return (selected.rows[-1].position if selected.rows else after), selected.more
 
     def _groups(self, store: TenantStore, query: Query) -> tuple[tuple[int, ...], ...] | None:
@@ -136,10 +138,20 @@ class Retriever:
         return tuple(groups)
 
 
+def _with_lists(statement: dict[str, Any]) -> dict[str, Any]:
+    """The statement, changed: a context activity that came alone is a list of one (1.0.3 Data 2.4.6.2)."""
+    activities = statement.get("context", {}).get("contextActivities", {})
+    for name, value in activities.items():
+        activities[name] = value if isinstance(value, list) else [value]
+    if statement["object"].get("objectType") == "SubStatement":
+        _with_lists(statement["object"])
+    return statement
+
+
 def _by(sender: UUID, wanted: UUID | None) -> bool:
     return wanted is None or sender == wanted
 
 
 def microseconds_of(at: datetime) -> int:
     """Exact microseconds since 1970."""
-    return int(at.timestamp()) * 1_000_000 + at.microsecond
+    return (at - _EPOCH) // _MICROSECOND  # a float of seconds is wrong before 1970 and far from it

@@ -63,8 +63,7 @@ def json_values() -> st.SearchStrategy[Json]:
     return st.recursive(
         leaves,
         lambda inner: (
-            st.lists(inner, max_size=_FEW)
-            | st.dictionaries(_TREACHEROUS_KEYS | texts(), inner, max_size=_FEW)
+            st.lists(inner, max_size=_FEW) | st.dictionaries(_TREACHEROUS_KEYS | texts(), inner, max_size=_FEW)
         ),
         max_leaves=5,
     )
@@ -72,9 +71,9 @@ def json_values() -> st.SearchStrategy[Json]:
 
 def iris(kind: str) -> st.SearchStrategy[str]:
     """IRIs of one kind ("activities"): few enough that they repeat within a statement."""
-    return st.integers(0, 5).map(lambda number: f"https://example.com/{kind}/{number}") | texts(
-        max_size=6
-    ).map(lambda name: f"https://example.com/{kind}/{quote(name, safe='')}")
+    return st.integers(0, 5).map(lambda number: f"https://example.com/{kind}/{number}") | texts(max_size=6).map(
+        lambda name: f"https://example.com/{kind}/{quote(name, safe='')}"
+    )
 
 
 def language_maps() -> st.SearchStrategy[dict[str, str]]:
@@ -87,16 +86,10 @@ def extensions() -> st.SearchStrategy[Object]:
 
 def identifiers() -> st.SearchStrategy[Object]:
     """One inverse functional identifier, as the one-property object an Agent is extended with."""
-    familiar = st.sampled_from(
-        ["mailto:ada@example.org", "mailto:grace@example.org"]
-    )  # so that people repeat
-    mbox = familiar | st.from_regex(
-        r"mailto:[a-z][a-z0-9]{0,5}([.+-][a-z0-9]{1,3})?@example\.com", fullmatch=True
-    )
+    familiar = st.sampled_from(["mailto:ada@example.org", "mailto:grace@example.org"])  # so that people repeat
+    mbox = familiar | st.from_regex(r"mailto:[a-z][a-z0-9]{0,5}([.+-][a-z0-9]{1,3})?@example\.com", fullmatch=True)
     digest = st.binary(max_size=4).map(lambda seed: hashlib.sha256(seed).hexdigest()[:40])
-    account = st.fixed_dictionaries(
-        {"homePage": iris("homes"), "name": texts().filter(lambda name: name != "")}
-    )
+    account = st.fixed_dictionaries({"homePage": iris("homes"), "name": texts().filter(lambda name: name != "")})
     return st.one_of(
         _one("mbox", mbox),
         _one("account", account),
@@ -190,8 +183,7 @@ def contexts(version: str, *, of_activity: bool) -> st.SearchStrategy[Object]:
     """Contexts; revision and platform only where the object is an Activity (Data 2.4.6)."""
     some_activities = activities() | st.lists(activities(), min_size=1, max_size=_FEW)
     parts: dict[str, st.SearchStrategy[Any]] = {
-        "registration": st.uuids(version=4).map(str)
-        | st.uuids(version=4).map(lambda value: str(value).upper()),
+        "registration": st.uuids(version=4).map(str) | st.uuids(version=4).map(lambda value: str(value).upper()),
         "instructor": agents() | groups(),
         "team": groups(),
         "contextActivities": st.fixed_dictionaries(
@@ -234,9 +226,7 @@ def statements(version: str = "1.0.3") -> st.SearchStrategy[Object]:
 def sub_statements(version: str) -> st.SearchStrategy[Object]:
     """SubStatements: without id, stored, version, authority, and never one in another (Data 2.4.4.3)."""
     plain = _with_object(version, activities(), of_activity=True)
-    other = _with_object(
-        version, agents(object_type=True) | groups() | statement_references(), of_activity=False
-    )
+    other = _with_object(version, agents(object_type=True) | groups() | statement_references(), of_activity=False)
     return _any_order(st.builds(_merged, _object_type("SubStatement", True), plain | other))
 
 
@@ -253,9 +243,7 @@ def _with_object(
     )
 
 
-def _in_roles(
-    object_type: str, part: str, people: st.SearchStrategy[Object]
-) -> st.SearchStrategy[list[Object]]:
+def _in_roles(object_type: str, part: str, people: st.SearchStrategy[Object]) -> st.SearchStrategy[list[Object]]:
     wrapper = st.fixed_dictionaries(
         {"objectType": st.just(object_type), part: people},
         optional={"relevantTypes": st.lists(iris("roles"), min_size=1, max_size=2)},

@@ -100,6 +100,8 @@ def _meaning(one: Opened) -> Meaning | None:
     event, body = one.event, one.body
     if body is None or not isinstance(event, StatementRecorded) or body.actor is None or body.actor in body.groups:
         return None
+    if body.content["object"] is None:  # a person stood there: it is not about an activity
+        return None
     content = body.content | {"actor": {}}
     signal = signal_of(content, statement_id=str(event.originator_id), stored_us=one.recorded.stored_us)
     if signal is None:

@@ -34,9 +34,11 @@ def step(
     batch = Folding(store, opener).batch(start, limit)
     if batch is None:
         return None
-    with store.views.write([one for one in generations if one.position < batch.end], batch.end) as writer:
+    # A generation beyond this batch keeps its rows: folded anew, they would end with the batch.
+    behind = [one for one in generations if one.position < batch.end]
+    with store.views.write(behind, batch.end) as writer:
         erased = writer.tombstones(batch.subjects())
-        for generation in generations:
+        for generation in behind:
             _write(writer, generation, batch, erased)
         for position in batch.corrupt:
             writer.alarm(position, "event-corrupt")

@@ -54,9 +54,7 @@ def with_canaries(value: Any, numbers: Iterator[int], found: list[str]) -> Any:
         return [with_canaries(item, numbers, found) for item in value]
     if not isinstance(value, dict):
         return value
-    result = {
-        name: with_canaries(item, numbers, found) for name, item in value.items() if name != "extensions"
-    }
+    result = {name: with_canaries(item, numbers, found) for name, item in value.items() if name != "extensions"}
     if result.keys() & {"mbox", "mbox_sha1sum", "openid", "account"}:
         canary = f"canary-{next(numbers)}-"
         found.append(canary)
@@ -124,9 +122,7 @@ def test_the_owners_are_the_actor_or_the_members_of_an_unidentified_one(statemen
 
 
 @given(any_statement, st.data())
-def test_erasing_one_person_leaves_the_rest_of_the_statement_whole(
-    statement: Object, data: st.DataObject
-) -> None:
+def test_erasing_one_person_leaves_the_rest_of_the_statement_whole(statement: Object, data: st.DataObject) -> None:
     parts = split(statement)
     erased: Mention = data.draw(st.sampled_from(parts.mentions))
     placeholder = erased_placeholder(PUBLIC_URL, group=erased.group)
@@ -144,7 +140,5 @@ def test_a_statement_sent_again_with_its_placeholder_names_everyone_but_the_eras
     again = replaced(own_part_of(statement), erased.path, placeholder)
     parts = split(again, is_known_placeholder=lambda agent: is_placeholder(agent, PUBLIC_URL))
     below = len(erased.path)
-    assert [m.path for m in parts.mentions] == [
-        m.path for m in first.mentions if m.path[:below] != erased.path
-    ]
+    assert [m.path for m in parts.mentions] == [m.path for m in first.mentions if m.path[:below] != erased.path]
     assert as_text(join(parts.body, placed(parts))) == as_text(again)
