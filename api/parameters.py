@@ -12,8 +12,8 @@ from api.formats import is_iri, is_uuid
 from api.shapes import check_actor
 from lrs.domain.agents import Identifier, identifier_of
 from lrs.domain.errors import InvalidRequest
-from lrs.domain.instants import instant
-from lrs.retrieving import PAGE_DEFAULT, PAGE_MAX, Query, microseconds_of
+from lrs.domain.instants import instant, microseconds
+from lrs.retrieving import PAGE_DEFAULT, PAGE_MAX, Query
 
 FORMATS = ("exact", "ids", "canonical")
 CURSOR = "cursor"  # ours: where the page before ended
@@ -103,7 +103,7 @@ def time_parameter(name: str, text: str | None) -> int | None:
         return None
     try:
         # A plus sign that was not percent-encoded arrives as a space.
-        return microseconds_of(instant(text.replace(" ", "+")))
+        return microseconds(instant(text.replace(" ", "+")))
     except ValueError:
         raise InvalidRequest(f"{name}: must be an ISO 8601 timestamp") from None
 

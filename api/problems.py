@@ -35,6 +35,7 @@ STATUS: Mapping[type[errors.LetheError], int] = {
     errors.VaultRefused: 503,
     errors.Overloaded: 503,
 }
+VERSION_HEADER = "X-Experience-API-Version"
 RETRY_AFTER_SECONDS = "2"
 _HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 413: "limit-exceeded"}
 
@@ -55,6 +56,8 @@ def problem(request: Request, status: int, code: str, message: str) -> Response:
     if status == 503:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
     if request.url.path.startswith("/xapi"):
+        # What failed before the version was read is labelled by the path alone.
+        headers.setdefault(VERSION_HEADER, "1.0.3" if request.url.path.startswith("/xapi/1.0.3") else "2.0.0")
         body = {"code": code, "message": message}
         return Response(orjson.dumps(body), status, headers, media_type="application/json")
     body = {"type": f"urn:lethe:problem:{code}", "title": message, "status": str(status), "code": code}

@@ -22,6 +22,7 @@ from api.access import caller_with
 from api.bodies import read_json
 from api.formats import is_uuid
 from api.parameters import StatementParameters, statement_parameters
+from api.problems import VERSION_HEADER
 from api.services import Services
 from api.shapes import check_statement, check_statements
 from lrs.domain import formats
@@ -30,7 +31,6 @@ from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
 from lrs.domain.instants import instant
 from lrs.recording.drafts import Draft, statement_draft
 
-VERSION_HEADER = "X-Experience-API-Version"
 CONSISTENT_HEADER = "X-Experience-API-Consistent-Through"
 STATEMENTS_MAX = 10_000
 SUPPORTED = ("1.0.0", "1.0.1", "1.0.2", "1.0.3", "2.0.0")

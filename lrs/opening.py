@@ -11,7 +11,6 @@ A body that does not open is left to the caller with its outcome; Corrupt and Un
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
 from lrs.domain.agents import erased_placeholder
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable
 from lrs.domain.events import HotEvent, StatementRecorded
+from lrs.domain.instants import timestamp_text
 from lrs.domain.people import join
 from lrs.domain.sealing import Corrupt, Outcome, Place, Plain, Sealed, Unavailable
 from lrs.domain.subjects import Subject
@@ -33,7 +33,6 @@ AGENT = "agent"
 # Agent ciphertexts remembered a process, about 300 bytes each.
 _AGENTS_CACHED_MAX = 50_000
 _DEFAULT_VERSIONS = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AgentRef = tuple[UUID, int]
 
 
@@ -55,11 +54,6 @@ def body_place(event: HotEvent) -> Place:
 def agent_place(ref: AgentRef) -> Place:
     """Where an agent object lives."""
     return Place(ref[0], ref[1], AGENT, Subject.AgentSealed.TOPIC)
-
-
-def timestamp_text(us: int) -> str:
-    """Microseconds as RFC 3339, UTC."""
-    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Opener:

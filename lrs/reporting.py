@@ -8,13 +8,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from lrs.domain import completion, progress
 from lrs.domain.agents import Identifier
-from lrs.opening import Opener, timestamp_text
+from lrs.domain.instants import microseconds, timestamp_text
+from lrs.opening import Opener
 from lrs.ports import Clock, TenantStore, Vault, ViewFilter, ViewRow
 from lrs.projections.runner import VIEWS
 from lrs.tenancy import Tenants
@@ -88,7 +88,7 @@ class Reporter:
         head = store.statements.head()
         lag = max(0, head.position - position)
         if lag == 0:
-            return _microseconds(self.clock.now()), 0
+            return microseconds(self.clock.now()), 0
         last = store.statements.at([position])
         return last[0].stored_us if last else 0, lag
 
@@ -148,7 +148,3 @@ def row_of(done: ViewRow, far: ViewRow) -> dict[str, Any]:
 
 def _position(store: TenantStore) -> int:
     return min(store.views.live(name).position for name in VIEWS)
-
-
-def _microseconds(at: datetime) -> int:
-    return int(at.timestamp()) * 1_000_000 + at.microsecond

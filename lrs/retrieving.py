@@ -7,7 +7,6 @@
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,8 @@ from lrs.domain.agents import Identifier
 from lrs.domain.errors import NotFound
 from lrs.domain.events import StatementRecorded
 from lrs.domain.filters import EXACT, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
-from lrs.opening import Opener, check_not_corrupt, timestamp_text
+from lrs.domain.instants import timestamp_text
+from lrs.opening import Opener, check_not_corrupt
 from lrs.ports import Clock, Selection, TenantStore, Vault
 from lrs.tenancy import Tenants
 
@@ -23,8 +23,6 @@ PAGE_MAX = 500
 PAGE_DEFAULT = 100
 # A page whose statements are mostly unreadable is filled up from the next ones, this often at most.
 _REFILLS_MAX = 20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +148,3 @@ def _with_lists(statement: dict[str, Any]) -> dict[str, Any]:
 
 def _by(sender: UUID, wanted: UUID | None) -> bool:
     return wanted is None or sender == wanted
-
-
-def microseconds_of(at: datetime) -> int:
-    """Exact microseconds since 1970."""
-    return (at - _EPOCH) // _MICROSECOND  # a float of seconds is wrong before 1970 and far from it

@@ -9,8 +9,9 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError
 
 from lrs.adapters.sqlite.datastore import Cursor, Datastore
-from lrs.adapters.sqlite.recorder import EventRecorder, microseconds
+from lrs.adapters.sqlite.recorder import EventRecorder
 from lrs.adapters.sqlite.schema import CONTROL
+from lrs.domain.instants import microseconds
 from lrs.ports import CredentialRow, TenantRow
 
 

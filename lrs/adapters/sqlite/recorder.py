@@ -11,7 +11,7 @@ One append is one transaction:
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -20,16 +20,10 @@ from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
 from lrs.adapters.sqlite.datastore import Cursor, Datastore
 from lrs.adapters.sqlite.schema import EVENTS
+from lrs.domain.instants import microseconds
 from lrs.ports import AgentRow, IndexRow, StaleFence
 
 RowWriter = Callable[[Any, Sequence[Any]], None]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(at: datetime) -> int:
-    """Exact microseconds since 1970, UTC."""
-    past = at - _EPOCH
-    return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
 
 
 class EventRecorder(SQLiteProcessRecorder):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from lrs.adapters.sqlite.datastore import Cursor, Datastore
-from lrs.adapters.sqlite.recorder import microseconds
+from lrs.domain.instants import microseconds
 from lrs.domain.sealing import Sealed
 from lrs.ports import RequestRow
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from lrs.adapters.sqlite.datastore import Cursor, Datastore
-from lrs.adapters.sqlite.recorder import microseconds
+from lrs.domain.instants import microseconds
 from lrs.ports import Head, Recorded, Selected, Selection
 
 _TERM_KEY_BYTES = 32
