@@ -24,6 +24,8 @@ def create_app(services: Services) -> ASGIApp:
         # The interactive pages load scripts from elsewhere; the description itself is at /openapi.json.
         docs_url=None,
         redoc_url=None,
+        # A redirect would repeat the query string, which may hold an agent's address, in a header.
+        redirect_slashes=False,
         **_without_telemetry(),
     )
     problems.install(app)

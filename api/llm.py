@@ -24,6 +24,9 @@ from lrs.domain.errors import InvalidRequest
 from lrs.domain.instants import instant
 from lrs.recording.drafts import exchange_draft, exchange_stream
 
+# What is sealed is written by orjson, which ends at 254 levels, ours around the content included.
+DEPTH_MAX = 200
+
 
 def _iri(text: str) -> str:
     if not is_iri(text):
@@ -109,8 +112,20 @@ def check_exchange(content: object) -> None:
     else:
         assert isinstance(content, dict)
         _check_learner(content["actor"])
+        if _nests_beyond(content, DEPTH_MAX):
+            raise InvalidRequest(f"exchange: must not nest deeper than {DEPTH_MAX}")
         return
     raise InvalidRequest(f"{place}: {rule}")
+
+
+def _nests_beyond(content: object, levels: int) -> bool:
+    """Level by level, not by recursion: a thousand levels may have been sent."""
+    level = [content]
+    while level and levels >= 0:
+        below = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [child for children in below for child in children]
+        levels -= 1
+    return bool(level)
 
 
 def _check_learner(actor: dict[str, Any]) -> None:

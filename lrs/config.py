@@ -19,13 +19,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LRS_", extra="ignore", hide_input_in_errors=True, frozen=True)
 
-    data_dir: Path = Field(Path("lrs-data"), description="the folder of the embedded store")
-    key_dir: Path | None = Field(None, description="epoch keys and the ledger's mirror; never inside the data")
-    root_key: SecretStr | None = Field(None, description="the root key in base64 (32 bytes)")
-    root_key_file: Path | None = Field(None, description="or a file of mode 0600 that holds it")
-    public_url: str = Field("http://127.0.0.1:8080", description="how the service is reached from outside")
-    host: str = Field("127.0.0.1", description="the address to listen on")
-    port: int = Field(8080, ge=0, le=65_535, description="the port to listen on; 0: any free one")
+    data_dir: Path = Field(default=Path("lrs-data"), description="the folder of the embedded store")
+    key_dir: Path | None = Field(
+        default=None, description="epoch keys and the ledger's mirror; never inside the data"
+    )
+    root_key: SecretStr | None = Field(default=None, description="the root key in base64 (32 bytes)")
+    root_key_file: Path | None = Field(default=None, description="or a file of mode 0600 that holds it")
+    public_url: str = Field(default="http://127.0.0.1:8080", description="how the service is reached from outside")
+    host: str = Field(default="127.0.0.1", description="the address to listen on")
+    port: int = Field(default=8080, ge=0, le=65_535, description="the port to listen on; 0: any free one")
 
     @property
     def keys(self) -> Path:

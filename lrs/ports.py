@@ -352,8 +352,8 @@ class Requests(Protocol):
         """An unfinished request that nobody works on (or this very one), claimed for that long; None: none."""
         ...
 
-    def release(self, request: UUID) -> None:
-        """Let others take the request up."""
+    def hold(self, request: UUID, until: datetime) -> None:
+        """Keep a claimed request claimed until then; now: others may take it up."""
         ...
 
     def put_part(self, request: UUID, subject: UUID, part: int, sealed: Sealed) -> None:

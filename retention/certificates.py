@@ -92,9 +92,10 @@ def check_certificate(
         raise InvalidRequest("this is not an erasure certificate")
     try:
         signature = base64.b64decode(content["signature"], validate=True)
-    except (KeyError, TypeError, ValueError):
-        raise InvalidRequest("the certificate carries no signature") from None
-    if not verify(public_key, signed_bytes(content), signature):
+        signed = signed_bytes(content)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise InvalidRequest("the certificate carries no signature that could be ours") from None
+    if not verify(public_key, signed, signature):
         raise InvalidRequest("the signature does not fit: the certificate was altered, or another key signed it")
     return content
 

@@ -1,29 +1,34 @@
 """Exporting all that is held on one person: a zip of machine-readable JSON and a page for people.
 
-1. The records are found through the index by the subject's terms, a page at a time.
+1. The report views are brought up to the log. The records are found through the index by the subjects' terms, a
+   page at a time, each once, up to where the log stood then: the counts and the lists are of the same records.
 2. What the person owns is opened and given whole, with other people masked; what others own is only counted:
    id and time.
-3. The zip is written piece by piece, and each piece is sealed under the person's identity key before it is
-   kept: the package dies with the person.
+3. The zip is written piece by piece, and each piece is sealed before it is kept, once for every subject that the
+   request is about, seal in seal: the package dies with the first of them that is erased.
 """
 
+import heapq
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import RawIOBase
+from itertools import groupby, islice, takewhile
 from typing import Any, cast
 from uuid import UUID
 
 import orjson
 
-from lrs.domain.errors import EventCorrupt, NotFound
+from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
 from lrs.domain.events import StatementRecorded
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
+from lrs.domain.instants import timestamp_text
 from lrs.domain.requests import DataSubjectRequest
-from lrs.domain.sealing import Corrupt, Place, Plain, Sealed
-from lrs.opening import Opened, Opener, check_not_corrupt, timestamp_text
+from lrs.domain.sealing import Corrupt, Place, Plain, Sealed, Unavailable
+from lrs.opening import Opened, Opener, check_not_corrupt
 from lrs.ports import Clock, TenantStore, Vault, ViewFilter
+from lrs.projections.runner import catch_up
 from lrs.reporting import row_of
 from lrs.tenancy import Tenants
 from retention.page import Summary, page
@@ -37,20 +42,17 @@ _REQUESTS_MAX = 1_000
 
 
 class SealingSink(RawIOBase):
-    """A file to write to: what is written is sealed in parts and kept in the store."""
+    """A file to write to: what is written is sealed in parts and kept in the store. It can not seek, so the zip
+    is written forwards only."""
 
-    def __init__(self, vault: Vault, store: TenantStore, request: UUID, subject: UUID) -> None:
+    def __init__(self, vault: Vault, store: TenantStore, request: UUID, owners: tuple[UUID, ...]) -> None:
         super().__init__()
         self._vault = vault
         self._store = store
         self._request = request
-        self._subject = subject
+        self._owners = owners
         self._buffer = bytearray()
         self._parts = 0
-
-    def writable(self) -> bool:
-        """Yes; and it can not seek, so the zip is written forwards only."""
-        return True
 
     def write(self, data: Any) -> int:
         """Take the bytes; whole parts are sealed and kept at once."""
@@ -67,17 +69,19 @@ class SealingSink(RawIOBase):
         return self._parts
 
     def _keep(self, data: bytes) -> None:
-        place = part_place(self._request, self._parts)
-        sealed = seal_for(self._vault, self._store.tenant, self._subject, place, data)
-        if sealed is None:
-            raise NotFound("the person was erased meanwhile")
-        self._store.requests.put_part(self._request, self._subject, self._parts, sealed)
+        for layer, owner in enumerate(self._owners):
+            place = part_place(self._request, self._parts, layer)
+            sealed = seal_for(self._vault, self._store.tenant, owner, place, data)
+            if sealed is None:
+                raise NotFound("the person was erased meanwhile")
+            data = sealed.envelope
+        self._store.requests.put_part(self._request, self._owners[0], self._parts, Sealed(data))
         self._parts += 1
 
 
-def part_place(request: UUID, part: int) -> Place:
-    """Where a part of a package lives."""
-    return Place(request, part, "part", PACKAGE_TOPIC)
+def part_place(request: UUID, part: int, layer: int = 0) -> Place:
+    """Where a part of a package lives; the outer seals of several subjects are layers of it."""
+    return Place(request, part, f"part-{layer}" if layer else "part", PACKAGE_TOPIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,14 @@ class Exporter:
         """Make the package of a request; what it holds, counted. Again: from the start."""
         store = self.tenants.store(tenant)
         store.requests.drop_package(request.id)
-        owner = request.subjects[0] if request.subjects else self.vault.tenant_subject(tenant)
-        sink = SealingSink(self.vault, store, request.id, owner)
-        records = _Records(store, self.opener, request.subjects)
+        catch_up(store, self.opener)
+        sink = SealingSink(self.vault, store, request.id, self._owners(tenant, request))
+        records = _Records(store, self.opener, request.subjects, store.statements.head().position)
         counts = self._write(sink, records, request)
         return counts | {"parts": sink.finish()}
+
+    def _owners(self, tenant: str, request: DataSubjectRequest) -> tuple[UUID, ...]:
+        return request.subjects or (self.vault.tenant_subject(tenant),)
 
     def _write(self, sink: SealingSink, records: "_Records", request: DataSubjectRequest) -> dict[str, Any]:
         made_at = self.clock.now().isoformat()
@@ -147,9 +154,14 @@ class Exporter:
     def package(self, tenant: str, request: UUID) -> Iterator[bytes]:
         """The zip of a finished export, piece by piece. NotFound when there is none, or none any more."""
         store = self.tenants.store(tenant)
+        known = cast("DataSubjectRequest", self.tenants.application(tenant).repository.get(request))
+        layers = len(self._owners(tenant, known))
         found = False
         for _, part, sealed in store.requests.parts(request):
-            yield self._open(store, part_place(request, part), sealed)
+            data = sealed.envelope
+            for layer in reversed(range(layers)):
+                data = self._open(store, part_place(request, part, layer), Sealed(data))
+            yield data
             found = True
         if not found:
             raise NotFound("there is no package of this request")
@@ -158,6 +170,8 @@ class Exporter:
         (outcome,) = self.vault.open_many(store.tenant, [(place, sealed)])
         if isinstance(outcome, Plain):
             return outcome.data
+        if isinstance(outcome, Unavailable):
+            raise KeyStoreUnavailable("the vault can not be reached")
         if isinstance(outcome, Corrupt):
             raise EventCorrupt("a part of the package does not open")
         raise NotFound("there is no package of this request")
@@ -170,6 +184,7 @@ class _Records:
     store: TenantStore
     opener: Opener
     subjects: tuple[UUID, ...]
+    upto: int
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent object that named the person, as it was sent."""
@@ -194,11 +209,10 @@ class _Records:
 
     def mentions(self) -> Iterator[dict[str, Any]]:
         """Records that others own and that name the person: id and time only."""
-        for kind in (EXACT, RELATED):
-            for subject in self.subjects:
-                for positions in self._positions(kind, subject):
-                    for one in self.store.statements.at(positions):
-                        yield {"id": str(one.event.originator_id), "stored": timestamp_text(one.stored_us)}
+        owned = {position for positions in self._positions(OWNER) for position in positions}
+        for positions in self._positions(EXACT, RELATED):
+            for one in self.store.statements.at([position for position in positions if position not in owned]):
+                yield {"id": str(one.event.originator_id), "stored": timestamp_text(one.stored_us)}
 
     def rows(self) -> list[dict[str, Any]]:
         """The person's rows of the reports."""
@@ -206,17 +220,23 @@ class _Records:
         return [row_of(done, far) for done, far in self.store.views.select(("completion", "progress"), wanted)]
 
     def _opened(self, kind: str) -> Iterator[list[Opened]]:
-        for subject in self.subjects:
-            for positions in self._positions(kind, subject):
-                opened = self.opener.bodies(self.store, self.store.statements.at(positions))
-                check_not_corrupt(opened)
-                yield opened
+        for positions in self._positions(kind):
+            opened = self.opener.bodies(self.store, self.store.statements.at(positions))
+            check_not_corrupt(opened)
+            yield opened
 
-    def _positions(self, kind: str, subject: UUID) -> Iterator[list[int]]:
+    def _positions(self, *kinds: str) -> Iterator[list[int]]:
+        """Pages of the positions that carry one of these terms of any of the subjects, in order, each once."""
+        found = heapq.merge(*(self._found(kind, subject) for kind in kinds for subject in self.subjects))
+        once = takewhile(lambda position: position <= self.upto, (position for position, _ in groupby(found)))
+        while page := list(islice(once, _PAGE)):
+            yield page
+
+    def _found(self, kind: str, subject: UUID) -> Iterator[int]:
         term = self.store.statements.term(kind, subject.hex)
         after = 0
         while positions := self.store.statements.positions(term, after=after, limit=_PAGE):
-            yield positions
+            yield from positions
             after = positions[-1]
 
 

@@ -3,16 +3,20 @@
 1. ``open`` turns identifiers into subjects and writes the request down; it is acknowledged with 202 then.
 2. A worker claims it, so that one process works on it at a time; a claim that runs out is a crash, and the next
    worker begins again: every step of every kind may be repeated.
-3. It ends as done, refused (the law or the state of things says no) or failed (ours; it can be taken up again).
+3. It ends as done, refused (the law or the state of things says no) or failed (ours).
 """
 
 import logging
-from collections.abc import Sequence
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
 from uuid import UUID, uuid4
 
-from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.persistence import PersistenceError, RecordConflictError
 
 from lrs.domain.agents import Identifier
@@ -20,7 +24,7 @@ from lrs.domain.errors import Failed, NotFound, Refused
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Place, Sealed
 from lrs.domain.subjects import Subject
-from lrs.ports import Clock, RequestRow, Vault
+from lrs.ports import Clock, RequestRow, Requests, Vault
 from lrs.tenancy import Tenants
 from retention.erasure import Eraser
 from retention.export import Exporter
@@ -29,7 +33,9 @@ from retention.sealing import seal_for
 log = logging.getLogger("lethe.retention")
 
 # A worker that has not come back after this long is taken for dead.
-CLAIM_SECONDS = 300
+CLAIM_SECONDS = 20
+# What could not be done now is left alone for this long, so that it does not hold up the requests behind it.
+RETRY_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Rights:
     clock: Clock
     exporter: Exporter
     eraser: Eraser
+    renew_seconds: float = 5.0
 
     def open(
         self,
@@ -81,13 +88,10 @@ class Rights:
 
     def get(self, tenant: str, request: UUID) -> DataSubjectRequest:
         """A request. NotFound, also for another tenant's and for what is no request."""
-        try:
-            found: Any = self.tenants.application(tenant).repository.get(request)
-        except (AggregateNotFoundError, AssertionError):
-            raise NotFound("no such request") from None
-        if not isinstance(found, DataSubjectRequest):
+        first = self.tenants.store(tenant).recorder.select_events(request, limit=1)
+        if not first or first[0].topic != DataSubjectRequest.Created.TOPIC:
             raise NotFound("no such request")
-        return found
+        return cast("DataSubjectRequest", self.tenants.application(tenant).repository.get(request))
 
     def listed(self, tenant: str, *, limit: int = 100, after: UUID | None = None) -> list[RequestRow]:
         """Requests, newest first."""
@@ -107,28 +111,60 @@ class Rights:
         claimed = requests.claim(request, self.clock.now(), seconds=CLAIM_SECONDS)
         if claimed is None:
             return None
+        rest = timedelta()
         try:
-            self._run(tenant, self.get(tenant, claimed))
+            with self._kept(requests, claimed):
+                self._run(tenant, self.get(tenant, claimed))
+        except Exception:
+            rest = timedelta(seconds=RETRY_SECONDS)
+            raise
         finally:
-            requests.release(claimed)
+            requests.hold(claimed, self.clock.now() + rest)
         return claimed
+
+    @contextmanager
+    def _kept(self, requests: Requests, request: UUID) -> Iterator[None]:
+        """Renew the claim for as long as the work goes on: a worker that stops renewing is dead."""
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(self.renew_seconds):
+                with suppress(PersistenceError):  # the next one may succeed
+                    requests.hold(request, self.clock.now() + timedelta(seconds=CLAIM_SECONDS))
+
+        thread = threading.Thread(target=renew, name="claim", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _run(self, tenant: str, request: DataSubjectRequest) -> None:
         try:
             if request.status is Status.OPEN:
                 kinds = {str(one): self.vault.identifier_kinds(tenant, one) for one in request.subjects}
                 self._move(tenant, request, Status.RUNNING, identifier_kinds=kinds)
-            detail = self._export(tenant, request) if request.kind is Kind.EXPORT else self._erase(tenant, request)
-            self._move(tenant, request, Status.DONE, **detail)
+            self._finish(tenant, request)
         except RecordConflictError:
             return  # another worker was faster with the same step
+
+    def _finish(self, tenant: str, request: DataSubjectRequest) -> None:
+        """Do what a running request asks for; how it ended is its new status."""
+        try:
+            detail = self._export(tenant, request) if request.kind is Kind.EXPORT else self._erase(tenant, request)
         except Refused as error:
             self._move(tenant, request, Status.REFUSED, code=error.code)
-        except (Failed, PersistenceError):
+        except (Failed, PersistenceError, RecordConflictError):
             raise  # it stays as it is and is taken up again
-        except Exception as error:
-            log.exception("request failed: tenant=%s request=%s %s", tenant, request.id, type(error).__name__)
-            self._move(tenant, request, Status.FAILED, code=Failed.code, cause=type(error).__name__)
+        except Exception as error:  # noqa: BLE001
+            cause, place = type(error).__name__, traceback.extract_tb(error.__traceback__)[-1]
+            # Not the error's message: it might hold a person's data.
+            where = f"{Path(place.filename).name}:{place.lineno}"
+            log.error("request failed: tenant=%s request=%s %s at %s", tenant, request.id, cause, where)  # noqa: TRY400
+            self._move(tenant, request, Status.FAILED, code=Failed.code, cause=cause)
+        else:
+            self._move(tenant, request, Status.DONE, **detail)
 
     def _move(self, tenant: str, request: DataSubjectRequest, status: Status, **detail: Any) -> None:
         request.move(status, self.clock.now(), **detail)

@@ -4,9 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from eventsourcing.persistence import PersistenceError
-
-from lrs.domain.errors import LetheError
+from lrs.domain.errors import code_of
 from retention.rights import Rights
 
 log = logging.getLogger("lethe.retention")
@@ -45,10 +43,18 @@ class RequestWorker:
             self._wake.wait(_POLL_SECONDS)
 
     def round(self) -> None:
-        """Run what is open now, once through all tenants. What fails stays open for a later round."""
-        try:
-            for tenant in list(self._tenants()):
+        """Run what is open now, once through all tenants. What fails stays open for a later round, and holds up
+        neither other tenants nor, as its claim is kept for a while, other requests."""
+        for tenant in self._served():
+            try:
                 while not self._stopping.is_set() and self._rights.run_next(tenant) is not None:
                     pass
-        except (LetheError, PersistenceError) as error:
-            log.warning("requests wait: %s", getattr(error, "code", "store-unavailable"))
+            except Exception as error:  # noqa: BLE001  (requests are run for as long as the service lives)
+                log.warning("requests wait: tenant=%s %s", tenant, code_of(error))
+
+    def _served(self) -> list[str]:
+        try:
+            return list(self._tenants())
+        except Exception as error:  # noqa: BLE001  (the same)
+            log.warning("requests wait: %s", code_of(error))
+            return []

@@ -255,7 +255,7 @@ def inside(system: System, tenant: str = TENANT, *scopes: str) -> Inside:
 
 def open_system(data_dir: Path) -> System:
     """A system as another process would open it."""
-    return build(Settings(data_dir=data_dir, public_url=PUBLIC_URL))  # type: ignore[call-arg]
+    return build(Settings(data_dir=data_dir, public_url=PUBLIC_URL))
 
 
 # --- what other processes do ---------------------------------------------------------------------------------

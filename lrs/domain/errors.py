@@ -123,3 +123,8 @@ class Overloaded(Failed):
     """More work is queued than the limit allows; try again later."""
 
     code = "overloaded"
+
+
+def code_of(error: BaseException) -> str:
+    """What a log may say of an error: its code, or its kind. A message might hold a person's data."""
+    return error.code if isinstance(error, LetheError) else type(error).__name__

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from eventsourcing.persistence import PersistenceError, RecordConflictError
+from eventsourcing.persistence import RecordConflictError
 
-from lrs.domain.errors import LetheError
+from lrs.domain.errors import code_of
 from lrs.opening import Opener
 from lrs.ports import Generation, TenantStore, ViewKey, ViewRow, ViewWriter
 from lrs.projections.completion import COMPLETION
@@ -118,15 +118,15 @@ class Runner:
         healthy = True
         try:
             names = list(self._tenants())
-        except (LetheError, PersistenceError) as error:
-            log.warning("projections wait: %s", getattr(error, "code", "store-unavailable"))
+        except Exception as error:  # noqa: BLE001  (the same)
+            log.warning("projections wait: %s", code_of(error))
             return False
         for tenant in names:
             if self._stopping.is_set():
                 break
             try:
                 catch_up(self._store(tenant), self._opener)
-            except (LetheError, PersistenceError) as error:
+            except Exception as error:  # noqa: BLE001  (views are kept up for as long as the service lives)
                 healthy = False
-                log.warning("projection waits: tenant=%s %s", tenant, getattr(error, "code", "store-unavailable"))
+                log.warning("projection waits: tenant=%s %s", tenant, code_of(error))
         return healthy

@@ -4,13 +4,16 @@ A few workers serve all tenants in turn; one tenant is served by one worker at a
 line after each group, so a flood on one does not starve the others. The queue is limited: beyond, Overloaded.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from uuid import UUID
+
+from eventsourcing.persistence import PersistenceError
 
 from lrs.domain.errors import LetheError, Overloaded, StoreUnavailable
 from lrs.recording.drafts import Draft
@@ -19,6 +22,11 @@ from lrs.recording.drafts import Draft
 GROUP_DRAFTS_MAX = 500
 WAITING_DRAFTS_MAX = 20_000
 WORKERS = 4
+DRAIN_SECONDS_MAX = 20.0
+# Before those are asked again who wait for an erasure, where nothing else is to be done.
+_HELD_UP_PAUSE_SECONDS = 0.02
+
+log = logging.getLogger("lethe.recording")
 
 
 @dataclass(slots=True)
@@ -48,7 +56,8 @@ class _Queue:
 class GroupCommit:
     """Queues by tenant, and the workers that write what waits in them."""
 
-    def __init__(self, write: Callable[[str, list[Submission]], None]) -> None:
+    def __init__(self, write: Callable[[str, list[Submission]], list[Submission]]) -> None:
+        """``write`` gives back the submissions that have to wait for an erasure."""
         self._write = write
         self._queues: dict[str, _Queue] = {}
         self._lock = threading.Lock()
@@ -57,6 +66,7 @@ class GroupCommit:
     def submit(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
         """The future of the drafts' ids. Overloaded when too many wait already."""
         submission = Submission(drafts)
+        submission.future.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
         with self._lock:
             queue = self._queues.setdefault(tenant, _Queue())
             if queue.waiting and queue.drafts + len(drafts) > WAITING_DRAFTS_MAX:
@@ -69,19 +79,33 @@ class GroupCommit:
         return submission.future
 
     def _serve(self, tenant: str, queue: _Queue) -> None:
-        """Write one group, then go to the end of the line if more waits."""
-        group = self._take(queue)
-        try:
-            self._write(tenant, group)
-        except LetheError as error:
-            _fail_all(group, error)
-        except Exception as error:  # noqa: BLE001  (whatever happened, nobody may wait for ever)
-            _fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
+        """Write one group, then go to the end of the line if more waits. Who has to wait for an erasure goes
+        back into the queue, so that the rest of the tenant's records does not wait along."""
+        held_up = self._written(tenant, self._take(queue))
+        if held_up and not queue.waiting:
+            sleep(_HELD_UP_PAUSE_SECONDS)
         with self._lock:
+            queue.waiting += held_up
+            queue.drafts += sum(len(one.drafts) for one in held_up)
             if queue.waiting:
                 self._workers.submit(self._serve, tenant, queue)
             else:
                 queue.served = False
+
+    def _written(self, tenant: str, group: list[Submission]) -> list[Submission]:
+        """Write a group; who has to wait. Nobody waits for ever, whatever happens."""
+        try:
+            return self._write(tenant, group)
+        except LetheError as error:
+            _fail_all(group, error)
+        except PersistenceError as error:
+            _fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
+        except Exception as error:  # noqa: BLE001
+            log.error("record failed: tenant=%s cause=%s", tenant, type(error).__name__)  # noqa: TRY400
+            if len(group) > 1:  # a fault in one is not its neighbours': each by itself
+                return [late for one in group if not one.future.done() for late in self._written(tenant, [one])]
+            _fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
+        return []
 
     def _take(self, queue: _Queue) -> list[Submission]:
         group: list[Submission] = []
@@ -95,13 +119,14 @@ class GroupCommit:
         return group
 
     def close(self) -> None:
-        """Write what waits, then stop."""
-        while True:
+        """Write what waits, then stop; what can not be written in time was never acknowledged."""
+        deadline = monotonic() + DRAIN_SECONDS_MAX
+        while monotonic() < deadline:
             with self._lock:
                 if not any(queue.served for queue in self._queues.values()):
                     break
-            threading.Event().wait(0.01)
-        self._workers.shutdown()
+            sleep(0.01)
+        self._workers.shutdown(wait=False, cancel_futures=True)
 
 
 def _fail_all(group: list[Submission], error: Exception) -> None:

@@ -1,6 +1,7 @@
 """The recorder: one group of requests becomes one transaction, and each request gets its own answer."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from uuid import UUID
@@ -18,7 +19,6 @@ from lrs.tenancy import Tenants
 
 # How long a write about a person waits for that person's erasure to finish, before 503.
 BUSY_SECONDS_MAX = 5.0
-_BUSY_PAUSE_SECONDS = 0.02
 # The fence may move and ids may collide while a group is written; each time it starts afresh.
 _ATTEMPTS_MAX = 50
 _AGENTS_CACHED_MAX = 100_000
@@ -53,27 +53,27 @@ class Recorder:
         """Write what waits, then stop."""
         self._groups.close()
 
-    def _write_group(self, tenant: str, group: list[Submission]) -> None:
+    def _write_group(self, tenant: str, group: list[Submission]) -> list[Submission]:
+        """Write the group and answer it; give back whoever has to wait for an erasure."""
         store = self._tenants.store(tenant)
         known: dict[UUID, Recorded] = {}
-        open_ones = group
         for _ in range(_ATTEMPTS_MAX):
+            group = [one for one in group if not one.future.done()]  # who was refused before the fence moved
             try:
-                open_ones = self._attempt(store, open_ones, known)
+                waiting = self._attempt(store, group, known)
             except StaleFence:
                 self._known_agents.pop(tenant, None)
                 continue
             except RecordConflictError:
                 # Ids, or a subject's next number, were taken: look, then try again with what is left.
                 self._known_agents.pop(tenant, None)
-                known |= store.statements.by_ids([draft.id for one in open_ones for draft in one.drafts])
+                known |= store.statements.by_ids([draft.id for one in group for draft in one.drafts])
                 continue
-            if not open_ones:
-                self._notify(tenant)
-                return
-            time.sleep(_BUSY_PAUSE_SECONDS)
-        for submission in open_ones:
+            self._notify(tenant)
+            return waiting
+        for submission in group:
             submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))
+        return []
 
     def _attempt(
         self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]
@@ -112,11 +112,17 @@ class Recorder:
         store: TenantStore, reading: Reading, group: list[Submission], known: dict[UUID, Recorded]
     ) -> None:
         """A record of an erased person that is sent again would look like one of a new person: ask for the ids
-        of records with unknown people first, so that it mints nothing."""
+        of records with unknown people first, so that it mints nothing. Ask for ids that the group names twice,
+        too: if one is stored, that decides, not who of the two came first here."""
         drafts = [draft for one in group for draft in one.drafts if draft.id not in known]
         people = {mention.identifier for draft in drafts for mention in draft.parts.mentions}
         missing = people - reading.lookup(people).keys()
-        doubtful = [draft.id for draft in drafts if any(m.identifier in missing for m in draft.parts.mentions)]
+        times = Counter(draft.id for draft in drafts)
+        doubtful = [
+            draft.id
+            for draft in drafts
+            if times[draft.id] > 1 or any(mention.identifier in missing for mention in draft.parts.mentions)
+        ]
         if doubtful:
             known |= store.statements.by_ids(doubtful)
 

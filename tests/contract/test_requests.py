@@ -72,7 +72,7 @@ def test_only_what_is_unfinished_is_claimed(store: TenantStore, status: str, is_
     row = put(store, status)[0]
     expected = row.id if is_work else None
     assert store.requests.claim(None, START, seconds=60) == expected
-    store.requests.release(row.id)
+    store.requests.hold(row.id, START)
     assert store.requests.claim(row.id, START, seconds=60) == expected
 
 
@@ -87,15 +87,15 @@ def test_a_claim_for_this_very_request_takes_no_other(store: TenantStore) -> Non
 def test_a_released_request_is_taken_up_again_at_once(store: TenantStore) -> None:
     row = put(store, "open")[0]
     store.requests.claim(None, START, seconds=60)
-    store.requests.release(row.id)
+    store.requests.hold(row.id, START)
     assert store.requests.claim(None, START, seconds=60) == row.id
 
 
 def test_a_claim_lapses_so_that_a_crash_is_survived(store: TenantStore) -> None:
     row = put(store, "open")[0]
     store.requests.claim(None, START, seconds=60)
-    assert store.requests.claim(None, START + MINUTE, seconds=60) is None
-    assert store.requests.claim(None, START + MINUTE + timedelta(microseconds=1), seconds=60) == row.id
+    assert store.requests.claim(None, START + MINUTE - timedelta(microseconds=1), seconds=60) is None
+    assert store.requests.claim(None, START + MINUTE, seconds=60) == row.id
 
 
 def test_a_claim_survives_that_the_request_moves_on(store: TenantStore) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from lrs.domain.errors import InvalidRequest
+from lrs.domain.errors import InvalidRequest, code_of
 from lrs.domain.requests import DUE_DAYS, DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Category, Sealed, period_of
 from lrs.domain.subjects import State, Subject, may_become
@@ -79,6 +79,11 @@ def test_a_request_moves_only_as_its_table_says(now: Status, then: Status) -> No
 
 def test_a_request_is_due_within_a_month() -> None:
     assert _request().due_at == AT + timedelta(days=DUE_DAYS)
+
+
+def test_a_log_says_the_code_or_the_kind_of_an_error_and_never_its_message() -> None:
+    assert code_of(InvalidRequest("canary")) == "request-invalid"
+    assert code_of(KeyError("canary")) == "KeyError"
 
 
 @pytest.mark.parametrize("name", ["", "A", "1a", "a" * 41, "a_b", "a.b", "../a", "ä", "a\n"])

@@ -1,8 +1,10 @@
 """Requests are run one by one, and no trouble with one of them ends the service of the others."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -276,3 +278,23 @@ def test_a_package_of_somebody_erased_is_not_there(acme: Inside) -> None:
     acme.ran("erase", ADA)
     with pytest.raises(NotFound):
         pieces()
+
+
+def test_a_claim_is_renewed_for_as_long_as_the_work_goes_on(system: System, acme: Inside) -> None:
+    held: list[datetime] = []
+
+    class Slow(Failing):
+        def export(self, tenant: str, request: DataSubjectRequest) -> Json:
+            """Long enough for some renewals."""
+            requests = system.stores.open(tenant).requests
+            while len(held) < 3:
+                assert requests.claim(request.id, system.rights.clock.now(), seconds=1) is None
+                held.append(system.rights.clock.now())
+                time.sleep(0.05)
+            return {}
+
+    exporter: Any = Slow([])
+    rights = replace(system.rights, exporter=exporter, renew_seconds=0.01)
+    request = opened(rights)
+    assert rights.run_next("acme") == request
+    assert rights.get("acme", request).status is Status.DONE

@@ -39,17 +39,17 @@ class SqliteRequests:
         with self._datastore.writing() as c:
             c.execute(
                 "UPDATE request SET claimed_until = ? WHERE id = (SELECT id FROM request"
-                " WHERE status IN ('open', 'running') AND claimed_until < ? AND (? IS NULL OR id = ?)"
+                " WHERE status IN ('open', 'running') AND claimed_until <= ? AND (? IS NULL OR id = ?)"
                 " ORDER BY rowid LIMIT 1) RETURNING id",
                 (until, microseconds(now), *([request.bytes if request else None] * 2)),
             )
             row = c.fetchone()
             return UUID(bytes=row[0]) if row else None
 
-    def release(self, request: UUID) -> None:
-        """Let others take the request up."""
+    def hold(self, request: UUID, until: datetime) -> None:
+        """Keep a claimed request claimed until then; now: others may take it up."""
         with self._datastore.writing() as c:
-            c.execute("UPDATE request SET claimed_until = 0 WHERE id = ?", (request.bytes,))
+            c.execute("UPDATE request SET claimed_until = ? WHERE id = ?", (microseconds(until), request.bytes))
 
     def put_part(self, request: UUID, subject: UUID, part: int, sealed: Sealed) -> None:
         """Keep one sealed part of a package."""

@@ -1,0 +1,375 @@
+"""Canaries: a person with a tell-tale word in every place where a person can stand or write.
+
+It must not be found in clear, in any form, in any byte that the service keeps: not before the erasure, and not
+after it. After it no key of the person is there either, nor in the memory of another process that had them.
+"""
+
+import base64
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from backports import zstd
+
+from lrs.adapters.vault.known import SubjectKey
+from lrs.bootstrap import System
+from tests.running import Service
+from tests.subjects import COURSE, GRACE, Asking, Inside, Json, inside, open_system, read_when_told, statement
+
+WORD = "Quetzalcoatlus"
+ADDRESS = f"{WORD}.mbox@{WORD}.example.org"
+SHA1 = hashlib.sha1(f"mailto:{ADDRESS}".encode(), usedforsecurity=False).hexdigest()
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZSTD_BYTES_MAX = 1024 * 1024
+
+BY_MBOX = {"objectType": "Agent", "name": f"{WORD} name", "mbox": f"mailto:{ADDRESS}"}
+BY_SHA1 = {"objectType": "Agent", "name": f"{WORD} digest", "mbox_sha1sum": SHA1}
+BY_ACCOUNT = {
+    "objectType": "Agent",
+    "account": {"homePage": f"https://{WORD}.example.org", "name": f"{WORD} account"},
+}
+BY_OPENID = {"objectType": "Agent", "openid": f"https://{WORD}.openid.example.org/"}
+PERSON = (BY_MBOX, BY_ACCOUNT, BY_OPENID)  # by her sha1 she is the same subject as by her address
+
+
+def her_statements(her: Json) -> list[Json]:
+    """A statement for every place where somebody can stand or write."""
+    wrote = {
+        "response": f"{WORD} response",
+        "extensions": {f"https://x.example.org/{WORD}": {WORD: [f"{WORD} in a list"]}},
+    }
+    session = "https://w3id.org/xapi/cmi5/context/extensions/sessionid"
+    group = {"objectType": "Group", "name": f"{WORD} group", "member": [her, GRACE]}
+    named = group | {"account": {"homePage": "https://x.example.org", "name": f"{WORD} group account"}}
+    inner = {"objectType": "SubStatement", "actor": her, "verb": {"id": "http://x.example.org/v"}, "object": GRACE}
+    verb = {"id": "http://adlnet.gov/expapi/verbs/completed", "display": {"en": f"{WORD} display"}}
+    activity = {"objectType": "Activity", "id": COURSE, "definition": {"name": {"en": f"{WORD} activity name"}}}
+    return [
+        statement(her, result=wrote, context={"extensions": {session: f"{WORD} session", f"http://{WORD}/": 1}}),
+        statement(her, "launched", verb=verb, object=activity, context={"platform": f"{WORD} platform"}),
+        statement(her, "planned", object=inner),
+        statement(group, "met"),
+        statement(GRACE, "met", context={"instructor": her, "team": named}),
+        statement(GRACE, "praised", object=her),
+    ]
+
+
+# --- looking for it ------------------------------------------------------------------------------------------
+
+
+def forms_of(secret: bytes) -> dict[str, bytes]:
+    """The forms in which a secret would be found by somebody who looks for it."""
+    forms = {"plain": secret, "hex": secret.hex().encode(), "HEX": secret.hex().upper().encode()}
+    for shift in range(3):
+        # Whole sextets that depend on nothing but the secret: what stands before and after it is left out.
+        encoded = base64.b64encode(bytes(shift) + secret)
+        first, last = -(-shift * 8 // 6), (shift + len(secret)) * 8 // 6
+        forms[f"base64 at {shift}"] = encoded[first:last]
+        forms[f"base64url at {shift}"] = encoded[first:last].translate(bytes.maketrans(b"+/", b"-_"))
+    return forms
+
+
+def words() -> dict[str, bytes]:
+    """Every form of the word and of the address's digest."""
+    found = forms_of(WORD.encode()) | {"lower": WORD.lower().encode(), "upper": WORD.upper().encode()}
+    found |= {name: WORD.encode(name) for name in ("utf-16-le", "utf-16-be", "utf-32-le")}
+    found |= {f"sha1 {form}": value for form, value in forms_of(SHA1.encode()).items()}
+    return found | {f"raw sha1 {form}": value for form, value in forms_of(bytes.fromhex(SHA1)).items()}
+
+
+def keys_of(keys: list[bytes]) -> dict[str, bytes]:
+    """Every form of raw keys."""
+    return {f"key {n} {form}": v for n, key in enumerate(keys) for form, v in forms_of(key).items()}
+
+
+def found_in(data: bytes, wanted: dict[str, bytes]) -> set[str]:
+    """The forms that are there, in clear or in what zstd packed."""
+    parts = [data, *unpacked(data)]
+    return {form for form, secret in wanted.items() if any(secret in part for part in parts)}
+
+
+def unpacked(data: bytes) -> Iterator[bytes]:
+    """What every zstd frame in the data holds, as far as it can be read."""
+    at = data.find(ZSTD_MAGIC)
+    while at >= 0:
+        with suppress(zstd.ZstdError):
+            yield zstd.ZstdDecompressor().decompress(data[at:], max_length=ZSTD_BYTES_MAX)
+        at = data.find(ZSTD_MAGIC, at + 1)
+
+
+def found_under(root: Path, wanted: dict[str, bytes]) -> dict[str, set[str]]:
+    """In which file under a folder which forms are there; the service's log lies there, too."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    found = {str(path.relative_to(root)): found_in(path.read_bytes(), wanted) for path in files}
+    return {name: forms for name, forms in found.items() if forms}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        f"before {WORD} after".encode(),
+        f"before {WORD} after".encode("utf-16-le"),
+        f"before {WORD} after".encode("utf-16-be"),
+        f"before {WORD} after".encode().hex().encode(),
+        base64.b64encode(f"{WORD} after".encode()),
+        base64.b64encode(f" {WORD} after".encode()),
+        base64.urlsafe_b64encode(f"  {WORD} after".encode()),
+        b"before" + zstd.compress(f"before {WORD} after".encode() * 3) + b"after",
+        SHA1.encode(),
+        bytes.fromhex(SHA1),
+    ],
+)
+def test_the_search_finds_what_is_planted(tmp_path: Path, planted: bytes) -> None:
+    (tmp_path / "planted").write_bytes(b"\0" * 100 + planted + b"\0" * 100)
+    assert found_under(tmp_path, words()).keys() == {"planted"}
+    (tmp_path / "planted").write_bytes(b"\0" * 100)
+    assert found_under(tmp_path, words()) == {}
+
+
+# --- the errors that she meets --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A request that is refused."""
+
+    method: str
+    path: str
+    json: object = None
+    content: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    auth: tuple[str, str] | None = None
+
+
+def query(path: str, **parameters: str) -> Wrong:
+    """A GET with these parameters."""
+    return Wrong("GET", str(httpx2.URL(path, params=parameters)))
+
+
+BAD_STATEMENTS: list[Json] = [
+    statement(BY_MBOX, verb={"id": f"{WORD} is no IRI"}),
+    statement(BY_MBOX | {f"{WORD}": 1}),
+    statement(BY_MBOX | {"mbox": ADDRESS}),
+    statement(BY_MBOX | {"account": {"homePage": WORD, "name": WORD}}),
+    statement(BY_SHA1 | {"mbox_sha1sum": f"{SHA1}0"}),
+    statement(BY_OPENID | {"openid": WORD}),
+    statement(BY_MBOX, result={"score": {"scaled": f"{WORD}"}, "response": WORD}),
+    statement(BY_MBOX, result={"extensions": {WORD: 1}}),
+    statement(BY_MBOX, result={"duration": WORD}),
+    statement(BY_MBOX, context={"registration": WORD, "instructor": BY_ACCOUNT}),
+    statement(BY_MBOX, verb={"id": "http://x.example.org/v", "display": {WORD: WORD}}),
+    statement(BY_MBOX, timestamp=WORD),
+    statement(BY_MBOX, id=WORD),
+    statement(BY_MBOX, object={"objectType": WORD, "id": COURSE}),
+    statement({"objectType": "Group", "member": [BY_MBOX | {"mbox": WORD}]}),
+]
+
+AGENT = json.dumps(BY_MBOX)
+REQUESTS: list[Wrong] = [
+    *(Wrong("POST", "/xapi/statements", one) for one in BAD_STATEMENTS),
+    Wrong("POST", "/xapi/statements", [statement(GRACE), *BAD_STATEMENTS]),
+    Wrong("POST", "/xapi/statements", content=b'{"actor": "' + WORD.encode()),
+    Wrong("POST", f"/xapi/statements?{WORD}={WORD}", statement(BY_MBOX)),
+    Wrong("POST", "/xapi/statements", content=WORD.encode(), headers=(("Content-Type", f"text/{WORD}"),)),
+    Wrong("PUT", f"/xapi/statements?statementId={WORD}", statement(BY_MBOX)),
+    Wrong("PUT", f"/xapi/statements?statementId={uuid4()}", statement(BY_MBOX)),
+    Wrong("GET", "/xapi/statements", headers=(("X-Experience-API-Version", WORD),)),
+    *(
+        query("/xapi/statements", **{name: WORD})
+        for name in ("statementId", "agent", "verb", "since", "registration", "limit", "format", "cursor", WORD)
+    ),
+    query("/xapi/statements", agent=json.dumps(BY_MBOX | {"mbox": ADDRESS})),
+    query("/xapi/statements", agent=AGENT, ascending=WORD),
+    query("/xapi/statements", agent=AGENT, statementId=str(uuid4())),
+    *(query("/reports/completion", **{name: WORD}) for name in ("learner", "since", "limit", "more", "format")),
+    query("/reports/completion", learner=json.dumps(BY_ACCOUNT | {WORD: WORD})),
+    query(f"/reports/{WORD}"),
+    Wrong("GET", f"/{WORD}"),
+    Wrong("GET", f"/{WORD}//{WORD}?agent={WORD}"),
+    Wrong("DELETE", f"/xapi/statements?agent={WORD}"),
+    Wrong("GET", f"/dsar/{WORD}"),
+    Wrong("GET", f"/dsar/{WORD}/package?agent={WORD}"),
+    Wrong("GET", f"/dsar?after={WORD}"),
+    Wrong("POST", "/dsar/erase", {"agent": BY_MBOX | {"mbox": ADDRESS}}),
+    Wrong("POST", "/dsar/erase", {"agent": {"name": WORD}, "reason": WORD}),
+    Wrong("POST", "/dsar/export", {"agent": BY_MBOX, WORD: WORD}),
+    Wrong("POST", "/dsar/export", {"agent": WORD}),
+    Wrong("POST", f"/dsar/{WORD}", {"agent": BY_MBOX}),
+    Wrong("POST", "/llm/exchanges", {"actor": {"name": WORD}, "request": {"model": "m", "messages": []},
+                                     "response": {"type": "message"}}),
+    Wrong("POST", "/llm/exchanges", {"actor": BY_MBOX, "request": {"model": [WORD], "messages": WORD},
+                                     "response": {"type": {WORD: WORD}}}),
+    Wrong("POST", "/llm/exchanges", {"actor": BY_MBOX, WORD: WORD}),
+    Wrong("POST", "/llm/exchanges", {"actor": BY_MBOX, "request": {"model": "m", "messages": []},
+                                     "response": {"type": "message"}, "started_at": WORD, "activity": WORD}),
+    Wrong("GET", "/xapi/statements", auth=(WORD, WORD)),
+    Wrong("GET", f"/dsar?agent={WORD}", headers=(("Authorization", f"Bearer {WORD}"),)),
+]  # fmt: skip
+
+
+def answered(http: httpx2.Client, wrong: Wrong) -> httpx2.Response:
+    """The answer to a wrong request."""
+    headers = {"Content-Type": "application/json"} | dict(wrong.headers)
+    content = wrong.content if wrong.json is None else json.dumps(wrong.json).encode()
+    auth = wrong.auth or (None if "Authorization" in headers else http.auth)
+    return http.request(
+        wrong.method, wrong.path, content=content, headers=headers, auth=auth, follow_redirects=False
+    )
+
+
+def check_refusals(http: httpx2.Client) -> None:
+    """Every wrong request is refused, and nothing of it is said again."""
+    for wrong in REQUESTS:
+        answer = answered(http, wrong)
+        assert 400 <= answer.status_code < 500, (wrong, answer.status_code, answer.text)
+        said = (answer.text + str(answer.headers.raw)).lower()
+        assert WORD.lower() not in said, (wrong, said)
+        assert SHA1 not in said, (wrong, said)
+
+
+# --- her whole life in a service -----------------------------------------------------------------------------
+
+
+def let_her_live(acme: Asking) -> Json:
+    """She is recorded, reported, exported and asked for, and meets every error; her export's request."""
+    for her in (BY_MBOX, BY_SHA1, BY_ACCOUNT, BY_OPENID):
+        acme.post(*her_statements(her))
+        assert len(acme.found_by(her)) >= 6
+        acme.found(agent=json.dumps(her), limit="1")
+        acme.ask_model(
+            {
+                "id": f"{WORD} {uuid4()}",
+                "actor": her,
+                "request": {
+                    "model": WORD,
+                    "messages": [{"role": "user", "content": f"{WORD} prompt"}],
+                    WORD: WORD,
+                },
+                "response": {"type": "message", "content": [{"type": "text", "text": f"{WORD} answer"}]},
+            }
+        )
+    report = acme.http.get("/reports/completion", params={"format": "csv", "wait": "20"})
+    assert WORD in report.text
+    assert acme.http.get("/reports/progress", params={"learner": json.dumps(BY_ACCOUNT)}).json()["rows"]
+    taken = statement(BY_MBOX, result={"response": WORD})
+    acme.post(taken)
+    assert acme.http.post("/xapi/statements", json=taken | {"actor": BY_ACCOUNT}).status_code == 409
+    check_refusals(acme.http)
+    export = acme.request("export", *PERSON, reason=f"{WORD} asked for it")
+    acme.done(export)
+    package = acme.package(export)
+    assert all(WORD.encode() in package.read(name) for name in package.namelist())
+    return export
+
+
+def her_keys(system: System, acme: Inside) -> list[bytes]:
+    """Her raw data keys, from the memory of a vault that has just used them all."""
+    subjects = {acme.known(her) for her in PERSON}
+    store = system.tenants.store("acme")
+    system.opener.bodies(store, store.statements.read(0, 10_000))
+    newest = store.statements.newest_agents(subjects)
+    system.opener.agents(store, [(subject, n) for subject, last in newest.items() for n in range(2, last + 1)])
+    states = system.vault._known.by_kid.values()
+    return [state.raw for state in states if isinstance(state, SubjectKey) and state.subject in subjects]
+
+
+def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_erasure(
+    service: Service, tmp_path: Path
+) -> None:
+    with service.client(service.credential("acme")) as http:
+        acme = Asking(http)
+        export = let_her_live(acme)
+        names = {path.name for path in tmp_path.rglob("*")}
+        assert names >= {"service.log", "vault.db", "acme.db", "acme.db-wal", "control.db", "root.key"}
+        assert found_under(tmp_path, words()) == {}
+        system = open_system(service.data_dir)
+        try:
+            keys = her_keys(system, inside(system))
+        finally:
+            system.close()
+        # identity, learning and exchange, for each of her three subjects; the keys are sealed, too.
+        assert len(keys) == 9
+        assert found_under(tmp_path, keys_of(keys)) == {}
+        erasure = acme.request("erase", *PERSON, reason=f"{WORD} asked for it")
+        assert acme.done(erasure)["detail"] == {"subjects_erased": 3}
+        assert found_under(tmp_path, words() | keys_of(keys)) == {}
+        check_nothing_is_said_of_her(acme, export, erasure)
+        check_refusals(http)
+        service.stop()
+        assert found_under(tmp_path, words() | keys_of(keys)) == {}
+    assert WORD.lower() not in service.log().lower()
+
+
+def check_nothing_is_said_of_her(acme: Asking, export: Json, erasure: Json) -> None:
+    """No answer names her any more, whatever is asked."""
+    answers = [
+        acme.http.get("/xapi/statements", params={"limit": "500"}),
+        acme.http.get("/reports/completion", params={"wait": "20"}),
+        acme.http.get("/reports/progress", params={"format": "csv"}),
+        acme.http.get("/dsar"),
+        *(acme.http.get(f"/dsar/{one['id']}{part}") for one in (export, erasure)
+          for part in ("", "/certificates", "/package")),
+    ]  # fmt: skip
+    group = f"{WORD} group"  # its own subject, and her learners' free text about it: neither is hers
+    for answer in answers:
+        assert WORD not in answer.text.replace(group, ""), answer.text
+    assert [acme.found_by(her) for her in PERSON] == [[]] * 3
+    assert len(acme.found_by(GRACE)) == 12  # hers: three each time, for whoever stood with her
+
+
+def test_another_process_that_had_her_key_can_not_read_after_the_erasure(system: System) -> None:
+    acme = inside(system)
+    hers = statement(BY_MBOX, result={"response": f"{WORD} response"})
+    acme.post(hers)
+    ours, theirs = multiprocessing.Pipe()
+    reader = multiprocessing.get_context("spawn").Process(
+        target=read_when_told, args=(system.settings.data_dir, UUID(hers["id"]), theirs)
+    )
+    reader.start()
+    try:
+        ours.send(True)
+        assert f"{WORD} response" in ours.recv()
+        acme.ran("erase", BY_MBOX)
+        ours.send(True)
+        assert ours.recv() == "not-found"
+    finally:
+        ours.send(False)
+        reader.join()
+    assert reader.exitcode == 0
+
+
+def test_a_process_that_reads_past_the_index_gets_no_more_than_that_it_is_erased(system: System) -> None:
+    """The key was in its memory and the ciphertext still is: the fence is read before either is used."""
+    acme = inside(system)
+    acme.post(statement(BY_MBOX))
+    other = open_system(system.settings.data_dir)
+    try:
+        store = other.tenants.store("acme")
+        recorded = store.statements.read(0, 100)
+        refs = [(acme.known(BY_MBOX), 2)]
+        assert other.opener.agents(store, refs) == {refs[0]: BY_MBOX}
+        assert [one.body is not None for one in other.opener.bodies(store, recorded)] == [True]
+        acme.ran("erase", BY_MBOX)
+        assert [type(one.outcome).__name__ for one in other.opener.bodies(store, recorded)] == ["Erased"]
+        assert other.opener.agents(store, refs) == {refs[0]: None}
+        assert keys_in_memory(other) == []
+    finally:
+        other.close()
+
+
+def keys_in_memory(system: System) -> list[SubjectKey]:
+    """The data keys that a vault holds."""
+    return [state for state in system.vault._known.by_kid.values() if isinstance(state, SubjectKey)]
+
+
+@pytest.mark.parametrize("path", ["/xapi/statements/", "/dsar/", "/reports/completion/"])
+def test_a_slash_too_many_does_not_send_the_query_string_back_in_a_header(system: System, path: str) -> None:
+    answer = inside(system).http.get(path, params={"agent": AGENT}, follow_redirects=False)
+    assert WORD not in str(answer.headers.raw)
