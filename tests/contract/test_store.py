@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from eventsourcing.domain import EventSourcingError
 from eventsourcing.persistence import IntegrityError, RecordConflictError, Tracking
 
 from lrs.adapters.sqlite.store import SqliteStores
@@ -502,3 +503,24 @@ def test_a_removed_store_leaves_no_file_and_may_be_made_anew(tmp_path: Path, clo
 def test_creating_a_store_again_keeps_what_it_holds(store_factory: Callable[[str], TenantStore]) -> None:
     append(store_factory("acme"), (1,))
     assert positions_of(store_factory("acme")) == [1]
+
+
+def test_closing_waits_for_a_reader_at_work(backend: Backend) -> None:
+    """The driver crashes the process when a connection is closed under a running query."""
+    for _ in range(20):
+        store = backend.open(f"t{uuid4().hex[:8]}")
+        store.recorder.insert_events([an_event() for _ in range(300)])
+        stop = threading.Event()
+
+        def read(store: TenantStore = store, stop: threading.Event = stop) -> None:
+            with suppress(EventSourcingError):
+                while not stop.is_set():
+                    store.recorder.select_notifications(1, 300)
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        store.close()
+        stop.set()
+        for reader in readers:
+            reader.join()

@@ -34,6 +34,8 @@ _CONNECTIONS_MAX = 64
 _CONNECTIONS_KEPT = 4
 # A checkpoint is hygiene: it does not hold up writers for a reader that takes its time.
 _CHECKPOINT_MILLISECONDS_MAX = 200
+# A connection still at work after this long is left to the end of the process.
+_CLOSE_SECONDS_MAX = 5.0
 # The first that matches; what is not listed is a fault of the database.
 _ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
     (sqlite3.IntegrityError, IntegrityError),
@@ -53,12 +55,26 @@ def _library_errors() -> Iterator[None]:
 
 
 class Connection(SQLiteConnection):
-    """A connection whose writing transactions hold the write lock from their start."""
+    """A connection whose writing transactions hold the write lock from their start.
+
+    It is not closed under a transaction of another thread: the driver does not survive that.
+    """
+
+    def __init__(self, sqlite_conn: sqlite3.Connection, max_age: float | None) -> None:
+        super().__init__(sqlite_conn, max_age)
+        self._busy = threading.RLock()
+
+    def _close(self) -> None:
+        if self._busy.acquire(timeout=_CLOSE_SECONDS_MAX):
+            try:
+                super()._close()
+            finally:
+                self._busy.release()
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
         """A transaction, whole or not at all; without ``commit`` one snapshot to read from."""
-        with _library_errors():
+        with self._busy, _library_errors():
             cursor = self._sqlite_conn.cursor()
             cursor.execute("BEGIN IMMEDIATE" if commit else "BEGIN")
             try:

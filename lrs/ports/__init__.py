@@ -1,0 +1,41 @@
+"""What the use cases need from the outside, as protocols. Adapters implement them; nothing here does anything.
+
+Errors that cross a port are those of ``lrs.domain.errors``, of ``eventsourcing.persistence`` (RecordConflictError:
+somebody was faster; PersistenceError: the store can not be reached) and ``StaleFence``; never a driver"s.
+"""
+
+from lrs.ports.clock import Clock
+from lrs.ports.control import ControlStore, CredentialRow, TenantRow
+from lrs.ports.keys import Reading, StaleFence, Vault
+from lrs.ports.requests import RequestRow, Requests
+from lrs.ports.statements import AgentRow, Head, IndexRow, Recorded, Selected, Selection, Statements
+from lrs.ports.stores import Purged, Stores, TenantStore
+from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
+
+__all__ = [
+    "AgentRow",
+    "Clock",
+    "ControlStore",
+    "CredentialRow",
+    "Generation",
+    "Head",
+    "IndexRow",
+    "Purged",
+    "Reading",
+    "Recorded",
+    "RequestRow",
+    "Requests",
+    "Selected",
+    "Selection",
+    "StaleFence",
+    "Statements",
+    "Stores",
+    "TenantRow",
+    "TenantStore",
+    "Vault",
+    "ViewFilter",
+    "ViewKey",
+    "ViewRow",
+    "ViewWriter",
+    "Views",
+]

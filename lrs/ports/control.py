@@ -1,0 +1,60 @@
+"""What is looked up before the tenant is known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.persistence import ProcessRecorder
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant as the control store lists it."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRow:
+    """A credential as the control store looks it up."""
+
+    id: UUID
+    tenant: str
+    key: str
+    secret_sha256: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    revoked: bool
+
+
+class ControlStore(Protocol):
+    """What is looked up before the tenant is known. Its recorder takes ``tenants`` and ``credentials`` rows,
+    and ``departed``, the names of tenants that left."""
+
+    @property
+    def recorder(self) -> ProcessRecorder:
+        """The log of tenants and credentials."""
+        ...
+
+    def fence(self) -> int:
+        """Moves with every change; what was cached under an older value is void."""
+        ...
+
+    def tenants(self) -> list[TenantRow]:
+        """Tenants that are served, by name."""
+        ...
+
+    def tenant(self, name: str) -> TenantRow | None:
+        """One of them."""
+        ...
+
+    def credential(self, key: str) -> CredentialRow | None:
+        """A credential by its public key, revoked or not."""
+        ...
+
+    def credentials(self, tenant: str) -> list[CredentialRow]:
+        """A tenant's credentials, oldest first."""
+        ...

@@ -1,0 +1,99 @@
+"""The vault: keys, people and seals."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from lrs.domain.agents import Identifier
+from lrs.domain.sealing import Category, Destroyed, Outcome, Place, Sealed, Slot
+
+
+class StaleFence(Exception):
+    """The fence moved since the reading that this work was based on: read it again and resolve afresh."""
+
+
+class Reading(Protocol):
+    """What the vault knows of one tenant under one reading of the fence. Cheap, short-lived: one a batch."""
+
+    @property
+    def sequence(self) -> int:
+        """Where the fence stood."""
+        ...
+
+    @property
+    def denied(self) -> frozenset[UUID]:
+        """Subjects that may not be read now."""
+        ...
+
+    def lookup(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
+        """The subjects that these identifiers are known to name; unknown ones are absent."""
+        ...
+
+    def enrol(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
+        """The subject of every identifier; unknown ones get a new random subject. StaleFence."""
+        ...
+
+    def ensure(self, slots: Iterable[Slot]) -> None:
+        """See that these data keys exist, in one transaction. StaleFence, also for a subject being erased."""
+        ...
+
+    def seal(self, owners: Sequence[UUID], category: Category, period: str, place: Place, data: bytes) -> Sealed:
+        """``data`` sealed so that the key of any one owner opens it. StaleFence."""
+        ...
+
+    def digest(self, subject: UUID, data: bytes) -> bytes:
+        """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""
+        ...
+
+
+class Vault(Protocol):
+    """The keys. Every call reads the fence, so none works with a key that an earlier erasure destroyed."""
+
+    def create_tenant(self, tenant: str) -> None:
+        """Mint a tenant's keys; again for a tenant that has them: nothing."""
+        ...
+
+    def destroy_tenant(self, tenant: str) -> None:
+        """Destroy every key of a tenant for ever."""
+        ...
+
+    def read(self, tenant: str) -> Reading:
+        """Read the fence and work under it."""
+        ...
+
+    def tenant_subject(self, tenant: str) -> UUID:
+        """The subject that stands for what belongs to no person."""
+        ...
+
+    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+        """Each item's outcome, in order. The fence is read for every 500."""
+        ...
+
+    def destroyed(self, tenant: str, subject: UUID) -> Destroyed | None:
+        """The ledger's entry of this subject's erasure, if it has one."""
+        ...
+
+    def begin_erasure(self, tenant: str, subject: UUID) -> None:
+        """Deny reads and mint nothing more for the subject; idempotent."""
+        ...
+
+    def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:
+        """Ledger entry (mirror first), then every key and directory row of the subject gone; idempotent."""
+        ...
+
+    def identifier_kinds(self, tenant: str, subject: UUID) -> tuple[str, ...]:
+        """Which kinds of identifier the directory knows the subject by."""
+        ...
+
+    def living_keys(self, tenant: str, subject: UUID) -> int:
+        """How many data keys and directory rows of the subject there still are."""
+        ...
+
+    def sign(self, tenant: str, message: bytes) -> bytes:
+        """An Ed25519 signature by the tenant's signing key."""
+        ...
+
+    def public_key(self, tenant: str) -> bytes:
+        """The raw Ed25519 public key that checks ``sign``."""
+        ...

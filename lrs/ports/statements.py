@@ -1,0 +1,118 @@
+"""Reading statements and other events of one tenant."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What GET /statements finds an event by: blinded terms, how many owners hold its body, what it voids."""
+
+    terms: tuple[int, ...]
+    owners: int
+    voids: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """Where an exact agent object is sealed: the digest finds it, the number is its event's version."""
+
+    subject: UUID
+    digest: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A stored event with its place in the tenant's order and its time of storing (microseconds UTC)."""
+
+    position: int
+    stored_us: int
+    event: StoredEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log has come. Every statement stored before ``stored_us`` is visible to this reading."""
+
+    position: int
+    stored_us: int
+    erasure_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which statements: each group of terms is alternatives, all groups must match."""
+
+    groups: tuple[tuple[int, ...], ...] = ()
+    since_us: int | None = None
+    until_us: int | None = None
+    ascending: bool = False
+    after: int | None = None  # position of the last one given already
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A page of statements, whether more follow, and the head in the same snapshot."""
+
+    rows: list[Recorded]
+    more: bool
+    head: Head
+
+
+class Statements(Protocol):
+    """Reading statements and other events of one tenant."""
+
+    def head(self, at: datetime | None = None) -> Head:
+        """The head; with ``at``, an idle head is first advanced to that time (at most once a second)."""
+        ...
+
+    def term(self, kind: str, value: str) -> int:
+        """The blinded 64-bit term of a filter value; the same only within this tenant."""
+        ...
+
+    def select(self, selection: Selection) -> Selected:
+        """A page of live, unvoided statements by position."""
+        ...
+
+    def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Recorded]:
+        """First events of these streams, those that exist."""
+        ...
+
+    def is_live(self, statement: UUID) -> bool:
+        """Whether the statement is still in the index (its owner was not erased)."""
+        ...
+
+    def voided(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Which of these are voided."""
+        ...
+
+    def positions(self, term: int, *, after: int = 0, limit: int = 1000) -> list[int]:
+        """Positions that carry a term, ascending, voided ones too."""
+        ...
+
+    def at(self, positions: Sequence[int]) -> list[Recorded]:
+        """The events at these positions, ascending."""
+        ...
+
+    def read(self, after: int, limit: int) -> list[Recorded]:
+        """Events in order after a position."""
+        ...
+
+    def agents(self, wanted: Iterable[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], int]:
+        """The numbers of agent objects already sealed, by (subject, digest)."""
+        ...
+
+    def newest_agents(self, subjects: Iterable[UUID]) -> dict[UUID, int]:
+        """The number of each subject's newest agent object; an erased subject has none."""
+        ...
+
+    def versions(self, streams: Iterable[UUID]) -> dict[UUID, int]:
+        """The latest version of each stream that exists."""
+        ...

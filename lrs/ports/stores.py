@@ -1,0 +1,74 @@
+"""All of one tenant, and where the stores of tenants come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.persistence import ProcessRecorder
+
+from lrs.ports.requests import Requests
+from lrs.ports.statements import Statements
+from lrs.ports.views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What an erasure took out of a tenant's live store, and what is left (all zero when it is done)."""
+
+    removed: Mapping[str, int]
+    left: Mapping[str, int]
+
+
+class TenantStore(Protocol):
+    """All of one tenant: its recorder for the event-sourced application, and what is read beside it."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's name."""
+        ...
+
+    @property
+    def recorder(self) -> ProcessRecorder:
+        """The log. ``insert_events`` takes ``index``, ``fence_sequence``, ``agents`` and ``requests`` too."""
+        ...
+
+    @property
+    def statements(self) -> Statements:
+        """The statement index."""
+        ...
+
+    @property
+    def views(self) -> Views:
+        """The report views."""
+        ...
+
+    @property
+    def requests(self) -> Requests:
+        """Data-subject requests."""
+        ...
+
+    def purge(self, subject: UUID, sequence: int) -> Purged:
+        """Remove everything about a subject outside the log, leave a tombstone, note the fence's sequence in
+        the head so that an append resolved earlier rolls back; idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Stores(Protocol):
+    """Where the stores of tenants come from."""
+
+    def create(self, tenant: str) -> None:
+        """Make the place for a tenant's records; again: nothing."""
+        ...
+
+    def open(self, tenant: str) -> TenantStore:
+        """A tenant's store. StoreUnavailable when it is not there."""
+        ...
+
+    def remove(self, tenant: str) -> None:
+        """Remove a deleted tenant's store."""
+        ...

@@ -1,0 +1,108 @@
+"""The report views of one tenant."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ViewKey:
+    """A row of a report: who, at what, in which registration (empty: none)."""
+
+    subject: UUID
+    activity: str
+    registration: str
+
+
+@dataclass(slots=True)
+class ViewRow:
+    """What a view keeps for a key: times in microseconds, groupings, and the fold's facts."""
+
+    key: ViewKey
+    first_at_us: int
+    last_at_us: int
+    groupings: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFilter:
+    """Which rows of a report."""
+
+    subjects: tuple[UUID, ...] | None = None
+    without: frozenset[UUID] = frozenset()
+    activity: str | None = None
+    cohort: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    after: tuple[str, str, str] | None = None  # activity, registration, subject hex
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation of a view and how far it has folded the log. One of them is live and answers."""
+
+    view: str
+    number: int
+    position: int
+
+
+class ViewWriter(Protocol):
+    """One transaction over generations of views, with the tombstones locked against erasures."""
+
+    def load(self, of: Generation, keys: Iterable[ViewKey]) -> dict[ViewKey, ViewRow]:
+        """The rows that are there."""
+        ...
+
+    def store(self, of: Generation, rows: Iterable[ViewRow]) -> None:
+        """Write rows, over what was there."""
+        ...
+
+    def remove(self, of: Generation, keys: Iterable[ViewKey]) -> None:
+        """Take rows out."""
+        ...
+
+    def tombstones(self, subjects: Iterable[UUID]) -> set[UUID]:
+        """Which of these subjects are erased."""
+        ...
+
+    def alarm(self, position: int, code: str) -> None:
+        """Keep that an event could not be folded."""
+        ...
+
+
+class Views(Protocol):
+    """The report views of one tenant: disposable, rebuilt from the log."""
+
+    def live(self, view: str) -> Generation:
+        """The generation that answers; a view never written has number 1 at position 0."""
+        ...
+
+    def write(self, generations: Sequence[Generation], end: int) -> AbstractContextManager[ViewWriter]:
+        """A transaction that moves the generations' tracking to ``end``. RecordConflictError when one of them
+        is no longer where the caller saw it: another runner was faster."""
+        ...
+
+    def begin(self, view: str) -> Generation:
+        """A new, empty generation beside the live one; what an unfinished one left is dropped."""
+        ...
+
+    def swap(self, new: Generation) -> bool:
+        """Make the new generation the live one and drop the old; True when both held the same rows.
+        RecordConflictError while they are not at the same position."""
+        ...
+
+    def select(self, views: tuple[str, str], wanted: ViewFilter) -> list[tuple[ViewRow, ViewRow]]:
+        """Rows of two live views side by side, ordered by activity, registration, subject."""
+        ...
+
+    def dump(self, of: Generation) -> Iterator[tuple[Any, ...]]:
+        """Every row in canonical order: equal dumps are equal views."""
+        ...
+
+    def alarms(self) -> int:
+        """How many events could not be folded."""
+        ...
