@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lrs.domain.errors import InvalidRequest
 
 
+_NOT_YET = ("LRS_DATABASE_URL", "LRS_VAULT_URL")
+
+
 class Settings(BaseSettings):
     """Where things are and how the service shows itself."""
 
@@ -42,6 +45,9 @@ class Settings(BaseSettings):
 
 def load_settings(**given: Any) -> Settings:
     """The settings in force; ``given`` wins over the environment. InvalidRequest."""
+    if any(os.environ.get(name) for name in _NOT_YET):
+        # Taking no notice would put records where nobody looks for them.
+        raise InvalidRequest(f"this release has the embedded store only: unset {' and '.join(_NOT_YET)}")
     named = os.environ.get("LRS_CONFIG")
     from_file: dict[str, Any] = {}
     if named:

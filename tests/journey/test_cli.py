@@ -101,6 +101,12 @@ def test_the_key_directory_may_not_lie_inside_the_data(tmp_path: Path) -> None:
     assert service.lrs("tenant", "create", "acme", status=3)["error"]["code"] == "request-invalid"
 
 
+def test_a_database_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data", environment={"LRS_DATABASE_URL": "postgresql://db.example.org/lrs"})
+    assert service.lrs("tenant", "create", "acme", status=3)["error"]["code"] == "request-invalid"
+    assert not (tmp_path / "data").exists()
+
+
 def test_settings_come_from_a_file_and_the_environment_wins(tmp_path: Path) -> None:
     config = tmp_path / "lethe.toml"
     config.write_text(f'data_dir = "{tmp_path}/elsewhere"\nkey_dir = "{tmp_path}/keys"\n')
