@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lrs.domain.errors import InvalidRequest
 
-
 _NOT_YET = ("LRS_DATABASE_URL", "LRS_VAULT_URL")
 
 
