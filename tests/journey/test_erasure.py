@@ -19,7 +19,7 @@ import pytest
 from lrs.bootstrap import System
 from lrs.domain.agents import Identifier
 from lrs.domain.requests import Kind, Status
-from lrs.domain.sealing import Denied, Erased
+from lrs.domain.sealing import Denied, Erased, Outcome, Place, Plain, Sealed
 from lrs.opening import Opened, Opener
 from lrs.ports import Generation, TenantStore, Vault
 from lrs.projections.runner import VIEWS, step
@@ -464,6 +464,31 @@ def test_an_erasure_that_found_a_living_key_is_tried_again_and_certified_only_th
     assert (acme.state(request)["status"], acme.certificates(request)) == ("running", [])
     replace(rights, clock=LaterClock()).run_next(TENANT)
     assert acme.state(request)["status"] == "done"
+    assert len(acme.certificates(request)) == 1
+
+
+class Leaky(Stubborn):
+    """A vault in which, this often, what was sealed for the person still opens."""
+
+    def living_keys(self, tenant: str, subject: UUID) -> int:
+        """None, it says."""
+        return self._vault.living_keys(tenant, subject)
+
+    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+        """All of it."""
+        self._times -= 1
+        return [Plain(b"{}")] * len(items) if self._times >= 0 else self._vault.open_many(tenant, items)
+
+
+def test_an_erasure_after_which_something_opens_is_tried_again_and_certified_only_then(acme: Inside) -> None:
+    acme.post(statement(ADA))
+    request = acme.request("erase", ADA)
+    vault: Any = Leaky(acme.system.vault, 1)
+    rights = replace(acme.system.rights, eraser=replace(acme.system.rights.eraser, vault=vault))
+    with pytest.raises(ErasureIncomplete):
+        rights.run_next(TENANT)
+    assert acme.certificates(request) == []
+    replace(rights, clock=LaterClock()).run_next(TENANT)
     assert len(acme.certificates(request)) == 1
 
 
