@@ -8,7 +8,6 @@ change here makes every known person unknown.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring
@@ -55,14 +54,6 @@ def lookups_of(identifier: Identifier) -> tuple[Identifier, ...]:
     # SHA-1 is what the specification says; it protects nothing here.
     digest = hashlib.sha1(identifier.value.encode(), usedforsecurity=False).hexdigest()
     return (identifier, Identifier("mbox_sha1sum", digest))
-
-
-def agent_from(identifier: Identifier) -> dict[str, Any]:
-    """The smallest Agent that carries the identifier: `identifier_of` of it is the identifier again."""
-    if identifier.kind == "account":
-        home_page, name = json.loads(identifier.value)
-        return {"account": {"homePage": home_page, "name": name}}
-    return {identifier.kind: identifier.value}
 
 
 def is_group(agent: Mapping[str, Any]) -> bool:

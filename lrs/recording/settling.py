@@ -7,7 +7,6 @@ is erased keeps its id reserved: sending it again is acknowledged and stores not
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from lrs.domain.comparison import same_statement
 from lrs.domain.events import StatementRecorded
@@ -65,6 +64,3 @@ def _whole(draft: Draft, agents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _same(first: dict[str, Any], second: dict[str, Any], *, statement: bool) -> bool:
     return same_statement(first, second) if statement else first == second
-
-
-Known = dict[UUID, Recorded]

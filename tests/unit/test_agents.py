@@ -7,14 +7,13 @@ from hypothesis import given
 
 from lrs.domain.agents import (
     Identifier,
-    agent_from,
     erased_placeholder,
     identifier_of,
     is_group,
     is_placeholder,
     lookups_of,
 )
-from tests.strategies import Object, agents, anonymous_groups, groups, identified_groups
+from tests.strategies import Object, agents, anonymous_groups, groups
 
 PUBLIC_URL = "https://lrs.example.org"
 SHA1 = "ebd31e95054c018b10727ccffd2ef2ec3a016ee9"
@@ -61,14 +60,6 @@ def test_an_mbox_is_also_entered_by_the_sha1_of_its_whole_iri() -> None:
 @pytest.mark.parametrize("kind", ["mbox_sha1sum", "openid", "account"])
 def test_every_other_identifier_is_entered_by_itself(kind: str) -> None:
     assert lookups_of(Identifier(kind, "x")) == (Identifier(kind, "x"),)
-
-
-@given(agents() | identified_groups())
-def test_the_agent_made_from_an_identifier_is_known_by_it(agent: Object) -> None:
-    identifier = identifier_of(agent)
-    assert identifier is not None
-    assert identifier_of(agent_from(identifier)) == identifier
-    assert len(agent_from(identifier)) == 1
 
 
 @given(anonymous_groups())
