@@ -3,18 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.services import Services
 from lrs.adapters.clock import SystemClock
+from lrs.adapters.postgres.stores import PostgresStores
+from lrs.adapters.postgres.vault import open_postgres_vault
 from lrs.adapters.signatures import verify
-from lrs.adapters.sqlite.control import SqliteControl
-from lrs.adapters.sqlite.store import SqliteStores
+from lrs.adapters.sql.control import SqlControl
+from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
-from lrs.adapters.vault.sqlite import SqliteVault
+from lrs.adapters.vault.vault import KeyVault
 from lrs.config import Settings
 from lrs.opening import Opener
+from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
@@ -33,9 +37,9 @@ class System:
     """Every part, put together. ``start`` sets the background work going; ``close`` ends all."""
 
     settings: Settings
-    vault: SqliteVault
-    control: SqliteControl
-    stores: SqliteStores
+    vault: KeyVault
+    control: SqlControl
+    stores: Stores
     tenants: Tenants
     credentials: Credentials
     opener: Opener
@@ -87,17 +91,10 @@ class System:
 
 
 def build(settings: Settings) -> System:
-    """The system on the embedded store. VaultRefused when the vault will not open."""
+    """The system on the store that the settings name. VaultRefused when the vault will not open, StoreUnavailable
+    when a store is not at the version of this release."""
     clock = SystemClock()
-    data = settings.data_dir
-    vault = open_vault(
-        data / "vault.db",
-        settings.keys,
-        root_key=settings.root_key.get_secret_value() if settings.root_key else None,
-        root_file=settings.root_key_file,
-    )
-    control = SqliteControl(data / "control.db", clock.now)
-    stores = SqliteStores(data / "tenants", clock.now)
+    vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock)
     tenants = Tenants(control, stores, vault, clock)
     opener = Opener(vault, settings.public_url)
 
@@ -123,3 +120,35 @@ def build(settings: Settings) -> System:
         runner=runner,
         worker=RequestWorker(names, rights),
     )
+
+
+def _on_sqlite(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl, Stores]:
+    data = settings.data_dir
+    vault = open_vault(
+        data / "vault.db", settings.keys, root_key=_said(settings.root_key), root_file=settings.root_key_file
+    )
+    return vault, sqlite_control(data / "control.db", clock.now), SqliteStores(data / "tenants", clock.now)
+
+
+def _on_postgres(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl, Stores]:
+    url, vault_url = _said(settings.database_url), _said(settings.vault_url)
+    assert url is not None
+    assert vault_url is not None
+    stores = PostgresStores(url, _said(settings.owner_url) or url, settings.connections, clock.now)
+    try:
+        control = stores.control()
+        vault = open_postgres_vault(
+            vault_url,
+            settings.keys,
+            connections=settings.connections,
+            root_key=_said(settings.root_key),
+            root_file=settings.root_key_file,
+        )
+    except BaseException:
+        stores.close()
+        raise
+    return vault, control, stores
+
+
+def _said(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

@@ -13,8 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lrs.domain.errors import InvalidRequest
 
-_NOT_YET = ("LRS_DATABASE_URL", "LRS_VAULT_URL")
-
 
 class Settings(BaseSettings):
     """Where things are and how the service shows itself."""
@@ -27,6 +25,17 @@ class Settings(BaseSettings):
     )
     root_key: SecretStr | None = Field(default=None, description="the root key in base64 (32 bytes)")
     root_key_file: Path | None = Field(default=None, description="or a file of mode 0600 that holds it")
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL instead of the embedded store: a URL, several hosts if you like"
+    )
+    vault_url: SecretStr | None = Field(default=None, description="the vault's own PostgreSQL database")
+    owner_url: SecretStr | None = Field(
+        default=None, description="who owns the tables, where that is not the role of LRS_DATABASE_URL"
+    )
+    vault_owner_url: SecretStr | None = Field(
+        default=None, description="who owns the vault's tables, where that is not the role of LRS_VAULT_URL"
+    )
+    connections: int = Field(default=16, ge=4, le=500, description="most connections of a process to PostgreSQL")
     public_url: str = Field(default="http://127.0.0.1:8080", description="how the service is reached from outside")
     host: str = Field(default="127.0.0.1", description="the address to listen on")
     port: int = Field(default=8080, ge=0, le=65_535, description="the port to listen on; 0: any free one")
@@ -44,9 +53,6 @@ class Settings(BaseSettings):
 
 def load_settings(**given: Any) -> Settings:
     """The settings in force; ``given`` wins over the environment. InvalidRequest."""
-    if any(os.environ.get(name) for name in _NOT_YET):
-        # Taking no notice would put records where nobody looks for them.
-        raise InvalidRequest(f"this release has the embedded store only: unset {' and '.join(_NOT_YET)}")
     named = os.environ.get("LRS_CONFIG")
     from_file: dict[str, Any] = {}
     if named:
@@ -57,7 +63,11 @@ def load_settings(**given: Any) -> Settings:
     in_environment = {name for name in Settings.model_fields if f"LRS_{name.upper()}" in os.environ}
     values = {name: value for name, value in from_file.items() if name not in in_environment}
     try:
-        return Settings(**(values | {name: value for name, value in given.items() if value is not None}))
+        settings = Settings(**(values | {name: value for name, value in given.items() if value is not None}))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise InvalidRequest(f"LRS_{str(first['loc'][0]).upper()}: {first['type']}") from None
+    if (settings.database_url is None) is not (settings.vault_url is None):
+        # The keys never lie beside what they seal: half a choice would put one of the two where nobody looks.
+        raise InvalidRequest("LRS_DATABASE_URL and LRS_VAULT_URL go together: two databases, or neither")
+    return settings

@@ -6,7 +6,7 @@
 4. ``more`` is the position where the page ended, with the query it belongs to.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -86,54 +86,55 @@ class Retriever:
         store = self.tenants.store(tenant)
         head = store.statements.head(self.clock.now())
         page = Page(consistent_through=timestamp_text(head.stored_us))
-        groups = self._groups(store, query)
-        if groups is None:
+        selection = self._selection(store, query)
+        if selection is None:
             return page
         after, more = query.after, True
         for _ in range(_REFILLS_MAX):
             wanted = query.limit - len(page.statements)
             if wanted <= 0 or not more:
                 break
-            after, more = self._fill(store, query, page, groups, after, wanted)
+            selection = replace(selection, after=after, limit=wanted)
+            after, more = self._fill(store, selection, query.authority, page)
         page.after = after if more else None
         return page
 
     def _fill(
-        self,
-        store: TenantStore,
-        query: Query,
-        page: Page,
-        groups: tuple[tuple[int, ...], ...],
-        after: int | None,
-        limit: int,
+        self, store: TenantStore, selection: Selection, authority: UUID | None, page: Page
     ) -> tuple[int | None, bool]:
-        selected = store.statements.select(
-            Selection(groups, query.since_us, query.until_us, query.ascending, after, limit)
-        )
+        selected = store.statements.select(selection)
         opened = self.opener.bodies(store, selected.rows)
         check_not_corrupt(opened)
-        readable = [one for one in opened if _by(one.event.authority, query.authority)]
+        readable = [one for one in opened if _by(one.event.authority, authority)]
         page.statements += map(_with_lists, self.opener.statements(store, readable))
-        return (selected.rows[-1].position if selected.rows else after), selected.more
+        return (selected.rows[-1].position if selected.rows else selection.after), selected.more
 
-    def _groups(self, store: TenantStore, query: Query) -> tuple[tuple[int, ...], ...] | None:
-        """Terms, the one that narrows most first; None where the agent is unknown: nobody's statements."""
-        groups: list[tuple[int, ...]] = []
+    def _selection(self, store: TenantStore, query: Query) -> Selection | None:
+        """The terms of a query; None where the agent is unknown: nobody's statements."""
         term = store.statements.term
+        people: tuple[int, ...] = ()
         if query.agent is not None:
             subject = self.vault.read(store.tenant).lookup([query.agent]).get(query.agent)
             if subject is None:
                 return None
-            roles = [OWNER, EXACT, RELATED] if query.related_agents else [OWNER, EXACT]
-            groups.append(tuple(term(role, subject.hex) for role in roles))
-        if query.registration is not None:
-            groups.append((term(REGISTRATION, query.registration.lower()),))
-        if query.activity is not None:
-            kinds = [OBJECT, OTHER_ACTIVITY] if query.related_activities else [OBJECT]
-            groups.append(tuple(term(kind, query.activity) for kind in kinds))
-        if query.verb is not None:
-            groups.append((term(VERB, query.verb),))
-        return tuple(groups)
+            roles = (OWNER, EXACT, RELATED) if query.related_agents else (OWNER, EXACT)
+            people = tuple(term(role, subject.hex) for role in roles)
+        as_object, anywhere = None, None
+        if query.activity is not None and query.related_activities:
+            anywhere = term(OBJECT, query.activity), term(OTHER_ACTIVITY, query.activity)
+        elif query.activity is not None:
+            as_object = term(OBJECT, query.activity)
+        return Selection(
+            people=people,
+            registration=None if query.registration is None else term(REGISTRATION, query.registration.lower()),
+            object=as_object,
+            anywhere=anywhere,
+            verb=None if query.verb is None else term(VERB, query.verb),
+            since_us=query.since_us,
+            until_us=query.until_us,
+            ascending=query.ascending,
+            after=query.after,
+        )
 
 
 def _with_lists(statement: dict[str, Any]) -> dict[str, Any]:

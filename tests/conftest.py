@@ -1,5 +1,6 @@
 """What all tests share: hypothesis profiles, a real service in its own process, a system in this one."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,32 @@ from hypothesis import HealthCheck, settings
 
 from lrs.bootstrap import System, build
 from lrs.config import Settings
+from tests.postgres import DSN_VARIABLE, Databases, Server
 from tests.running import Service
 
 # Machines that run the checks are busy: a slow example is not a fault.
 settings.register_profile("lethe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("lethe")
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """A superuser's DSN of a real PostgreSQL: one server for all the tests of a process."""
+    given = os.environ.get(DSN_VARIABLE)
+    if given:
+        yield given
+        return
+    server = Server().make()
+    yield server.dsn
+    server.remove()
+
+
+@pytest.fixture
+def databases(postgres_dsn: str) -> Iterator[Databases]:
+    """New databases on it, which go with the test."""
+    made = Databases(postgres_dsn)
+    yield made
+    made.drop_all()
 
 
 @pytest.fixture

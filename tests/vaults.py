@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from lrs.adapters.vault.destroying import apply_entry
 from lrs.adapters.vault.ledger import GENESIS, Mirror, make_entry
 from lrs.adapters.vault.opening import open_vault
-from lrs.adapters.vault.sqlite import SqliteVault
+from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.agents import Identifier
 from lrs.domain.sealing import EXPIRED, Category, Destroyed, Outcome, Place, Sealed, Slot
 from lrs.ports import Vault
@@ -35,7 +35,7 @@ class SqlitePlace:
 
     root: Path
     root_key: str | None = None
-    opened: list[SqliteVault] = field(default_factory=list)
+    opened: list[KeyVault] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -52,7 +52,7 @@ class SqlitePlace:
         """The ledger's mirror."""
         return self.key_dir / "ledger.jsonl"
 
-    def open(self) -> SqliteVault:
+    def open(self) -> KeyVault:
         """One more instance on the same files."""
         vault = open_vault(self.path, self.key_dir, root_key=self.root_key, root_file=None)
         self.opened.append(vault)
@@ -66,13 +66,13 @@ class SqlitePlace:
 
     def take_away(self, vault: Vault) -> None:
         """The database is gone, as the instance finds when it next connects."""
-        assert isinstance(vault, SqliteVault)
+        assert isinstance(vault, KeyVault)
         vault.database.close()
         self.path.rename(self.path.with_suffix(".away"))
 
     def expire(self, vault: Vault, tenant: str, slot: Slot) -> Destroyed:
         """Retention ends for one key."""
-        assert isinstance(vault, SqliteVault)
+        assert isinstance(vault, KeyVault)
         with vault.database.write() as connection:
             kids = connection.execute(
                 "SELECT kid FROM data_key WHERE tenant = ? AND subject = ? AND category = ? AND period = ?",

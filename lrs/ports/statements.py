@@ -11,11 +11,17 @@ from eventsourcing.persistence import StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What GET /statements finds an event by: blinded terms, how many owners hold its body, what it voids."""
+    """What GET /statements finds an event by, all of it blinded; how many owners hold its body; what it voids.
+
+    ``terms`` are its people and other activities. An exchange has no owners here and terms alone.
+    """
 
     terms: tuple[int, ...]
     owners: int
     voids: UUID | None = None
+    verb: int | None = None
+    object: int | None = None
+    registration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which statements: each group of terms is alternatives, all groups must match."""
+    """Which statements. All that is given must match; the alternatives of ``people`` are one condition.
 
-    groups: tuple[tuple[int, ...], ...] = ()
+    ``anywhere`` is an activity as the object, or as any other activity.
+    """
+
+    people: tuple[int, ...] = ()
+    registration: int | None = None
+    object: int | None = None
+    anywhere: tuple[int, int] | None = None
+    verb: int | None = None
     since_us: int | None = None
     until_us: int | None = None
     ascending: bool = False

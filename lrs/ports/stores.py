@@ -72,3 +72,7 @@ class Stores(Protocol):
     def remove(self, tenant: str) -> None:
         """Remove a deleted tenant's store."""
         ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -5,7 +5,7 @@ its target's row be folded again from the index, so that every view is a functio
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from lrs.domain.events import StatementRecorded
@@ -81,13 +81,16 @@ class Folding:
     def _all_of(self, key: ViewKey, end: int) -> list[Meaning]:
         """Every standing statement of a row up to a position, from the index."""
         term = self._store.statements.term
-        groups = ((term(OWNER, key.subject.hex),), (term(OBJECT, key.activity),))
+        wanted = Selection(
+            people=(term(OWNER, key.subject.hex),),
+            object=term(OBJECT, key.activity),
+            ascending=True,
+            limit=_REFOLD_PAGE,
+        )
         found: list[Meaning] = []
         after: int | None = 0
         while after is not None:
-            page = self._store.statements.select(
-                Selection(groups, ascending=True, after=after, limit=_REFOLD_PAGE)
-            )
+            page = self._store.statements.select(replace(wanted, after=after))
             upto: list[Recorded] = [row for row in page.rows if row.position <= end]
             meanings = (_meaning(one) for one in self._opener.bodies(self._store, upto))
             found += [meaning for meaning in meanings if meaning and meaning.key == key]

@@ -19,7 +19,7 @@ import orjson
 
 from lrs.domain.agents import Identifier
 from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
-from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
+from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
 from lrs.domain.people import Mention
 from lrs.domain.sealing import Category, Place, Sealed, Slot, period_of
 from lrs.domain.subjects import Subject
@@ -138,8 +138,15 @@ class Planner:
         for mention in sorted(draft.parts.mentions, key=lambda one: not one.exact):
             kinds.setdefault(subjects[mention.identifier], EXACT if mention.exact else RELATED)
         terms = [self._term(kind, subject.hex) for subject, kind in kinds.items()]
-        terms += [self._term(kind, value) for kind, value in draft.terms]
-        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids)
+        single: dict[str, int] = {}
+        for kind, value in draft.terms:
+            term = self._term(kind, value)
+            if kind == OTHER_ACTIVITY:
+                terms.append(term)
+            else:
+                single[kind] = term
+        columns = single.get(VERB), single.get(OBJECT), single.get(REGISTRATION)
+        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns)
 
     def _term(self, kind: str, value: str) -> int:
         return self.store.statements.term(kind, value)

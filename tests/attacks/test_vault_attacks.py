@@ -26,7 +26,7 @@ from lrs.adapters.sqlite.database import LOCK_SECONDS_MAX
 from lrs.adapters.vault import envelope, known
 from lrs.adapters.vault.ledger import Entry, Mirror
 from lrs.adapters.vault.reading import VaultReading
-from lrs.adapters.vault.sqlite import SqliteVault
+from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.agents import lookups_of
 from lrs.domain.errors import KeyStoreUnavailable, LetheError, NotFound, VaultRefused
 from lrs.domain.sealing import (
@@ -72,7 +72,7 @@ def place(tmp_path: Path) -> Iterator[SqlitePlace]:
 
 
 @pytest.fixture
-def vault(place: SqlitePlace) -> SqliteVault:
+def vault(place: SqlitePlace) -> KeyVault:
     vault = place.open()
     vault.create_tenant(TENANT)
     vault.create_tenant(OTHER)
@@ -125,7 +125,7 @@ def flipped(item: Item) -> list[Item]:
 
 
 @pytest.mark.parametrize("owners", [1, 2, 3])
-def test_no_flipped_byte_of_an_envelope_opens_or_passes_for_erased(vault: SqliteVault, owners: int) -> None:
+def test_no_flipped_byte_of_an_envelope_opens_or_passes_for_erased(vault: KeyVault, owners: int) -> None:
     subjects = [person(vault, f"p{number}") for number in range(owners)]
     item = sealed(vault, *subjects)
     assert kinds(vault.open_many(TENANT, flipped(item))) == {Corrupt}
@@ -135,7 +135,7 @@ def test_no_flipped_byte_of_an_envelope_opens_or_passes_for_erased(vault: Sqlite
         assert kinds(vault.open_many(TENANT, flipped(item))) == {Corrupt}
 
 
-def test_no_flipped_byte_of_a_denied_envelope_opens(vault: SqliteVault) -> None:
+def test_no_flipped_byte_of_a_denied_envelope_opens(vault: KeyVault) -> None:
     item = sealed(vault, person(vault), person(vault, "bob"))
     for name in ("ada", "bob"):
         vault.begin_erasure(TENANT, person(vault, name))
@@ -143,7 +143,7 @@ def test_no_flipped_byte_of_a_denied_envelope_opens(vault: SqliteVault) -> None:
 
 
 @pytest.mark.parametrize("owners", [1, 3])
-def test_no_envelope_cut_short_or_made_longer_opens_or_passes_for_erased(vault: SqliteVault, owners: int) -> None:
+def test_no_envelope_cut_short_or_made_longer_opens_or_passes_for_erased(vault: KeyVault, owners: int) -> None:
     where, whole = sealed(vault, *(person(vault, f"p{number}") for number in range(owners)))
     changed = [whole.envelope[:length] for length in range(len(whole.envelope))]
     changed += [whole.envelope + more for more in (b"\0", b"\xff" * 16, whole.envelope)]
@@ -151,7 +151,7 @@ def test_no_envelope_cut_short_or_made_longer_opens_or_passes_for_erased(vault: 
     assert kinds(vault.open_many(TENANT, [(where, Sealed(data)) for data in changed])) == {Corrupt}
 
 
-def test_owners_of_an_any_of_seal_can_not_be_put_in_taken_out_doubled_or_reordered(vault: SqliteVault) -> None:
+def test_owners_of_an_any_of_seal_can_not_be_put_in_taken_out_doubled_or_reordered(vault: KeyVault) -> None:
     where, whole = sealed(vault, *(person(vault, name) for name in ("ada", "bob", "eve")))
     other = sealed(vault, person(vault, "ada"), person(vault, "bob"))[1].envelope
     data, size = whole.envelope, 76
@@ -168,7 +168,7 @@ def test_owners_of_an_any_of_seal_can_not_be_put_in_taken_out_doubled_or_reorder
     assert kinds(vault.open_many(TENANT, [(where, Sealed(one)) for one in forged])) == {Corrupt}
 
 
-def test_a_share_is_not_a_seal_of_one_key(vault: SqliteVault) -> None:
+def test_a_share_is_not_a_seal_of_one_key(vault: KeyVault) -> None:
     """Content keys are sealed under data keys: read as a part, one would hand out the key itself."""
     where, whole = sealed(vault, person(vault), person(vault, "bob"))
     share = whole.envelope[5 : 5 + 76]
@@ -176,7 +176,7 @@ def test_a_share_is_not_a_seal_of_one_key(vault: SqliteVault) -> None:
         assert isinstance(opened(vault, (where, Sealed(head + share))), Corrupt)
 
 
-def test_envelopes_swapped_between_places_people_and_tenants_do_not_open(vault: SqliteVault) -> None:
+def test_envelopes_swapped_between_places_people_and_tenants_do_not_open(vault: KeyVault) -> None:
     ada, bob, eve = person(vault), person(vault, "bob"), person(vault, tenant=OTHER)
     items = [
         sealed(vault, ada, data=b"1"),
@@ -202,7 +202,7 @@ def test_envelopes_swapped_between_places_people_and_tenants_do_not_open(vault: 
     ],
     ids=str,
 )
-def test_a_place_changed_in_any_fact_does_not_open(vault: SqliteVault, change: dict[str, Any]) -> None:
+def test_a_place_changed_in_any_fact_does_not_open(vault: KeyVault, change: dict[str, Any]) -> None:
     for owners in ([person(vault)], [person(vault), person(vault, "bob")]):
         where, whole = sealed(vault, *owners)
         facts = {"stream": where.stream, "version": where.version, "part": where.part, "topic": where.topic}
@@ -210,7 +210,7 @@ def test_a_place_changed_in_any_fact_does_not_open(vault: SqliteVault, change: d
         assert isinstance(opened(vault, (moved, whole)), Corrupt)
 
 
-def test_an_envelope_of_a_living_person_with_a_dead_persons_kid_does_not_open(vault: SqliteVault) -> None:
+def test_an_envelope_of_a_living_person_with_a_dead_persons_kid_does_not_open(vault: KeyVault) -> None:
     """It passes for erased, which the vault alone can not tell: the Merkle log over ciphertexts does."""
     where, whole = sealed(vault, person(vault))
     dead = sealed(vault, person(vault, "bob"))[1].envelope[3:19]
@@ -219,18 +219,18 @@ def test_an_envelope_of_a_living_person_with_a_dead_persons_kid_does_not_open(va
     assert not isinstance(opened(vault, (where, forged)), Plain)
 
 
-def data_key(vault: SqliteVault, subject: UUID) -> envelope.DataKey:
+def data_key(vault: KeyVault, subject: UUID) -> envelope.DataKey:
     reading = vault.read(TENANT)
     assert isinstance(reading, VaultReading)
     return reading._key(Slot(subject, LEARNING, PERIOD)).key
 
 
-def seal_packed(vault: SqliteVault, subject: UUID, where: Place, packed: bytes) -> Item:
+def seal_packed(vault: KeyVault, subject: UUID, where: Place, packed: bytes) -> Item:
     """A seal that is valid in everything but its content."""
     return where, Sealed(envelope._seal_one(TENANT, where, data_key(vault, subject), packed))
 
 
-def test_a_bomb_inside_a_valid_seal_is_bounded(vault: SqliteVault) -> None:
+def test_a_bomb_inside_a_valid_seal_is_bounded(vault: KeyVault) -> None:
     compressor, block = zstd.ZstdCompressor(1), bytes(16 * 1024 * 1024)
     packed = b"".join(compressor.compress(block) for _ in range(40)) + compressor.flush()
     item = seal_packed(vault, person(vault), somewhere(), packed)
@@ -248,7 +248,7 @@ def test_a_bomb_inside_a_valid_seal_is_bounded(vault: SqliteVault) -> None:
     [b"", b"not zstd", zstd.compress(TEXT)[:-1], zstd.compress(TEXT) + b"more", zstd.compress(TEXT) * 2],
     ids=["empty", "garbage", "cut", "trailing", "doubled"],
 )
-def test_content_that_is_not_exactly_one_frame_is_corrupt(vault: SqliteVault, packed: bytes) -> None:
+def test_content_that_is_not_exactly_one_frame_is_corrupt(vault: KeyVault, packed: bytes) -> None:
     assert isinstance(opened(vault, seal_packed(vault, person(vault), somewhere(), packed)), Corrupt)
 
 
@@ -259,7 +259,7 @@ KEY_COLUMNS = ("tenant", "subject", "category", "period", "kid", "wrapped")
 
 @pytest.mark.parametrize("across", ["subject", "category", "period", "tenant"])
 def test_data_key_rows_swapped_in_any_columns_open_nothing(
-    vault: SqliteVault, place: SqlitePlace, across: str
+    vault: KeyVault, place: SqlitePlace, across: str
 ) -> None:
     slots = {
         "subject": (TENANT, person(vault, "bob"), LEARNING, PERIOD),
@@ -296,7 +296,7 @@ def test_data_key_rows_swapped_in_any_columns_open_nothing(
                 attacked.close()
 
 
-def seal_existing(vault: SqliteVault, tenant: str, slot: Slot) -> None:
+def seal_existing(vault: KeyVault, tenant: str, slot: Slot) -> None:
     """Seal under the key that is there; LookupError when there is no row, where minting a key is right."""
     with vault.database.read() as connection:
         found = connection.execute(
@@ -327,7 +327,7 @@ def seal_existing(vault: SqliteVault, tenant: str, slot: Slot) -> None:
     ],
 )
 def test_an_edited_data_key_row_opens_and_seals_nothing(
-    vault: SqliteVault, place: SqlitePlace, column: str, value: object
+    vault: KeyVault, place: SqlitePlace, column: str, value: object
 ) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
@@ -341,7 +341,7 @@ def test_an_edited_data_key_row_opens_and_seals_nothing(
 
 @pytest.mark.parametrize("kind", ["TK", "IK", "SK"])
 def test_tenant_keys_swapped_between_tenants_are_refused(
-    vault: SqliteVault, place: SqlitePlace, kind: str
+    vault: KeyVault, place: SqlitePlace, kind: str
 ) -> None:
     item = sealed(vault, person(vault))
     edit(
@@ -365,7 +365,7 @@ def test_tenant_keys_swapped_between_tenants_are_refused(
         "UPDATE tenant_key SET wrapped = x'00' WHERE kind = 'TK'",
     ],
 )
-def test_edited_tenant_keys_are_refused(vault: SqliteVault, place: SqlitePlace, statement: str) -> None:
+def test_edited_tenant_keys_are_refused(vault: KeyVault, place: SqlitePlace, statement: str) -> None:
     item = sealed(vault, person(vault))
     edit(place, statement)
     attacked = place.open()
@@ -393,7 +393,7 @@ def put_back(place: SqlitePlace, kept: dict[str, list[tuple[Any, ...]]]) -> None
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_destroyed_key_put_back_stays_destroyed_and_seals_nothing(
-    vault: SqliteVault, place: SqlitePlace, *, again: bool
+    vault: KeyVault, place: SqlitePlace, *, again: bool
 ) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
@@ -418,7 +418,7 @@ STRUCK_OUT = [
 
 @pytest.mark.parametrize("statement", STRUCK_OUT)
 def test_a_destruction_struck_out_of_the_ledger_is_an_alarm_and_refused_at_the_next_start(
-    vault: SqliteVault, place: SqlitePlace, statement: str
+    vault: KeyVault, place: SqlitePlace, statement: str
 ) -> None:
     ada, bob = person(vault), person(vault, "bob")
     item = sealed(vault, ada)
@@ -432,7 +432,7 @@ def test_a_destruction_struck_out_of_the_ledger_is_an_alarm_and_refused_at_the_n
 
 
 def test_a_ledger_row_struck_out_does_not_revive_a_key_that_was_put_back(
-    vault: SqliteVault, place: SqlitePlace
+    vault: KeyVault, place: SqlitePlace
 ) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
@@ -446,7 +446,7 @@ def test_a_ledger_row_struck_out_does_not_revive_a_key_that_was_put_back(
 
 
 def test_the_last_ledger_row_struck_out_is_replayed_at_the_next_start(
-    vault: SqliteVault, place: SqlitePlace
+    vault: KeyVault, place: SqlitePlace
 ) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
@@ -477,7 +477,7 @@ def test_the_last_ledger_row_struck_out_is_replayed_at_the_next_start(
     ],
 )
 def test_an_edited_or_forged_ledger_is_refused_at_start(
-    vault: SqliteVault, place: SqlitePlace, statement: str
+    vault: KeyVault, place: SqlitePlace, statement: str
 ) -> None:
     sealed(vault, person(vault, "bob"))
     erase(vault, person(vault))
@@ -489,7 +489,7 @@ def test_an_edited_or_forged_ledger_is_refused_at_start(
 # --- the mirror ----------------------------------------------------------------------------------------------
 
 
-def test_every_edited_byte_of_the_mirror_is_refused(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_every_edited_byte_of_the_mirror_is_refused(vault: KeyVault, place: SqlitePlace) -> None:
     for name in ("ada", "bob"):
         erase(vault, person(vault, name))
     whole = place.mirror.read_bytes()
@@ -525,7 +525,7 @@ LINES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 
 @pytest.mark.parametrize("change", LINES)
 def test_a_mirror_that_is_not_the_ledgers_is_refused_and_destroys_nothing(
-    vault: SqliteVault, place: SqlitePlace, change: str
+    vault: KeyVault, place: SqlitePlace, change: str
 ) -> None:
     item = sealed(vault, person(vault, "eve"))
     for name in ("ada", "bob"):
@@ -547,14 +547,14 @@ def test_a_mirror_that_is_not_the_ledgers_is_refused_and_destroys_nothing(
     place.open()
 
 
-def test_a_deleted_mirror_is_refused(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_deleted_mirror_is_refused(vault: KeyVault, place: SqlitePlace) -> None:
     erase(vault, person(vault))
     place.mirror.unlink()
     with pytest.raises(VaultRefused):
         place.open()
 
 
-def test_a_mirror_that_can_not_be_read_or_written_destroys_nothing(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_mirror_that_can_not_be_read_or_written_destroys_nothing(vault: KeyVault, place: SqlitePlace) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
     place.mirror.mkdir()
@@ -568,7 +568,7 @@ def test_a_mirror_that_can_not_be_read_or_written_destroys_nothing(vault: Sqlite
     assert opened(vault, item) == Erased()
 
 
-def test_another_vaults_mirror_is_refused(vault: SqliteVault, place: SqlitePlace, tmp_path: Path) -> None:
+def test_another_vaults_mirror_is_refused(vault: KeyVault, place: SqlitePlace, tmp_path: Path) -> None:
     other_place = SqlitePlace(tmp_path / "other")
     other = other_place.open()
     other.create_tenant(TENANT)
@@ -580,7 +580,7 @@ def test_another_vaults_mirror_is_refused(vault: SqliteVault, place: SqlitePlace
         place.open()
 
 
-def test_a_torn_last_line_of_a_crash_is_cut_off(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_torn_last_line_of_a_crash_is_cut_off(vault: KeyVault, place: SqlitePlace) -> None:
     erase(vault, person(vault))
     with place.mirror.open("ab") as file:
         file.write(b'{"at": "2026')
@@ -593,7 +593,7 @@ def test_a_torn_last_line_of_a_crash_is_cut_off(vault: SqliteVault, place: Sqlit
 
 
 def test_an_older_copy_of_the_vault_destroys_again_what_the_mirror_knows(
-    vault: SqliteVault, place: SqlitePlace
+    vault: KeyVault, place: SqlitePlace
 ) -> None:
     ada, bob, eve = person(vault), person(vault, "bob"), person(vault, "eve")
     old, kept, late = sealed(vault, ada), sealed(vault, bob), sealed(vault, bob, period="2020")
@@ -623,7 +623,7 @@ def test_an_older_copy_of_the_vault_destroys_again_what_the_mirror_knows(
 
 
 def test_an_older_copy_with_the_older_mirrors_place_taken_by_nothing_is_refused(
-    vault: SqliteVault, place: SqlitePlace
+    vault: KeyVault, place: SqlitePlace
 ) -> None:
     erase(vault, person(vault))
     place.close()
@@ -662,7 +662,7 @@ def refused_and_untouched(place: SqlitePlace) -> None:
     ],
 )
 def test_a_wrong_root_key_file_is_refused_and_nothing_is_touched(
-    vault: SqliteVault, place: SqlitePlace, content: bytes | None
+    vault: KeyVault, place: SqlitePlace, content: bytes | None
 ) -> None:
     erase(vault, person(vault))
     place.close()
@@ -676,7 +676,7 @@ def test_a_wrong_root_key_file_is_refused_and_nothing_is_touched(
 
 @pytest.mark.parametrize("text", ["", "garbage", base64.b64encode(b"x" * 32).decode(), "é", "A" * 43])
 def test_a_wrong_root_key_from_the_environment_is_refused_and_nothing_is_touched(
-    vault: SqliteVault, place: SqlitePlace, text: str
+    vault: KeyVault, place: SqlitePlace, text: str
 ) -> None:
     sealed(vault, person(vault))
     place.close()
@@ -686,7 +686,7 @@ def test_a_wrong_root_key_from_the_environment_is_refused_and_nothing_is_touched
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
 def test_a_root_key_file_that_others_reach_is_refused_and_nothing_is_touched(
-    vault: SqliteVault, place: SqlitePlace, mode: int
+    vault: KeyVault, place: SqlitePlace, mode: int
 ) -> None:
     place.close()
     (place.key_dir / "root.key").chmod(mode)
@@ -716,7 +716,7 @@ def test_a_bad_root_key_makes_nothing_in_a_fresh_place(tmp_path: Path) -> None:
     assert set(place.files()) <= {"keys/.lock"}
 
 
-def test_new_files_are_for_their_owner_only(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_new_files_are_for_their_owner_only(vault: KeyVault, place: SqlitePlace) -> None:
     erase(vault, person(vault))
     for path in [*place.root.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
@@ -746,7 +746,7 @@ def flip_base64(text: str) -> str:
 
 @pytest.mark.parametrize("change", EPOCH_FILES)
 def test_a_missing_or_damaged_epoch_key_is_refused_and_nothing_is_touched(
-    vault: SqliteVault, place: SqlitePlace, change: str
+    vault: KeyVault, place: SqlitePlace, change: str
 ) -> None:
     place.close()
     file = place.key_dir / "epoch-1.key"
@@ -770,7 +770,7 @@ def test_another_vaults_epoch_key_is_refused_even_under_the_same_root(tmp_path: 
 
 @pytest.mark.parametrize("file_too", [False, True])
 def test_an_edited_epoch_number_is_refused_at_start_and_in_a_running_process(
-    vault: SqliteVault, place: SqlitePlace, *, file_too: bool
+    vault: KeyVault, place: SqlitePlace, *, file_too: bool
 ) -> None:
     item = sealed(vault, person(vault))
     edit(place, "UPDATE fence SET epoch = 2")
@@ -784,7 +784,7 @@ def test_an_edited_epoch_number_is_refused_at_start_and_in_a_running_process(
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM fence", "UPDATE fence SET vault = 'another'"])
-def test_an_edited_fence_is_refused(vault: SqliteVault, place: SqlitePlace, statement: str) -> None:
+def test_an_edited_fence_is_refused(vault: KeyVault, place: SqlitePlace, statement: str) -> None:
     place.close()
     edit(place, statement)
     with pytest.raises(VaultRefused):
@@ -877,7 +877,7 @@ def test_a_creation_that_dies_at_any_step_is_finished(tmp_path: Path, forks: For
     assert step > 10
 
 
-def test_a_stray_draft_never_costs_the_epoch_key(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_stray_draft_never_costs_the_epoch_key(vault: KeyVault, place: SqlitePlace) -> None:
     """Whoever can write the data directory must not be able to turn every backup into noise."""
     item = sealed(vault, person(vault))
     place.close()
@@ -898,7 +898,7 @@ def test_a_stray_draft_never_costs_the_epoch_key(vault: SqliteVault, place: Sqli
 
 @pytest.mark.parametrize("with_draft", [False, True])
 def test_a_lost_vault_is_not_replaced_by_an_empty_one(
-    vault: SqliteVault, place: SqlitePlace, *, with_draft: bool
+    vault: KeyVault, place: SqlitePlace, *, with_draft: bool
 ) -> None:
     erase(vault, person(vault))
     place.close()
@@ -958,16 +958,16 @@ class DyingMirror(Mirror):
             raise OSError("after")
 
 
-def with_mirror(place: SqlitePlace, mirror: Mirror) -> SqliteVault:
+def with_mirror(place: SqlitePlace, mirror: Mirror) -> KeyVault:
     whole = place.open()
-    vault = SqliteVault(whole.database, whole._epoch_key, whole._epoch, mirror)
+    vault = KeyVault(whole.database, whole._epoch_key, whole._epoch, mirror)
     place.opened.append(vault)
     return vault
 
 
 @pytest.mark.parametrize("written", [True, False])
 def test_a_crash_around_the_mirror_destroys_wholly_or_not_at_all(
-    vault: SqliteVault, place: SqlitePlace, *, written: bool
+    vault: KeyVault, place: SqlitePlace, *, written: bool
 ) -> None:
     ada, bob = person(vault), person(vault, "bob")
     item, kept = sealed(vault, ada), sealed(vault, bob)
@@ -987,7 +987,7 @@ def test_a_crash_around_the_mirror_destroys_wholly_or_not_at_all(
 
 @pytest.mark.parametrize("then", ["the same", "another", "a tenant"])
 def test_a_process_that_lives_on_after_an_interrupted_destruction_does_not_break_the_mirror(
-    vault: SqliteVault, place: SqlitePlace, then: str
+    vault: KeyVault, place: SqlitePlace, then: str
 ) -> None:
     ada, bob = person(vault), person(vault, "bob")
     item, other_item = sealed(vault, ada), sealed(vault, bob)
@@ -1006,7 +1006,7 @@ def test_a_process_that_lives_on_after_an_interrupted_destruction_does_not_break
 
 
 def test_a_destruction_that_dies_at_any_step_is_whole_or_can_be_done_again(
-    vault: SqliteVault, place: SqlitePlace, tmp_path: Path, forks: ForkServerContext
+    vault: KeyVault, place: SqlitePlace, tmp_path: Path, forks: ForkServerContext
 ) -> None:
     ada, bob = person(vault), person(vault, "bob")
     item, kept = sealed(vault, ada), sealed(vault, bob)
@@ -1036,7 +1036,7 @@ def test_a_destruction_that_dies_at_any_step_is_whole_or_can_be_done_again(
 
 
 def test_a_start_during_another_processs_destructions_is_not_refused(
-    vault: SqliteVault, place: SqlitePlace
+    vault: KeyVault, place: SqlitePlace
 ) -> None:
     names = [mbox(f"p{number}") for number in range(40)]
     subjects = vault.read(TENANT).enrol(names)
@@ -1060,7 +1060,7 @@ def test_a_start_during_another_processs_destructions_is_not_refused(
 # --- threads and old readings --------------------------------------------------------------------------------
 
 
-def test_a_slower_threads_old_reading_never_revives_a_key(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_slower_threads_old_reading_never_revives_a_key(vault: KeyVault, place: SqlitePlace) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
     other = place.open()
@@ -1087,7 +1087,7 @@ def test_a_slower_threads_old_reading_never_revives_a_key(vault: SqliteVault, pl
     assert opened(vault, item) == Erased()
 
 
-def test_a_long_reader_does_not_hold_up_an_erasure(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_long_reader_does_not_hold_up_an_erasure(vault: KeyVault, place: SqlitePlace) -> None:
     """A backup, say. Emptying the write-ahead log would wait for it, and keep every writer out meanwhile."""
     subject, reader = person(vault), place.open()
     with reader.database.read() as snapshot:
@@ -1098,7 +1098,7 @@ def test_a_long_reader_does_not_hold_up_an_erasure(vault: SqliteVault, place: Sq
     assert vault.living_keys(TENANT, subject) == 0
 
 
-def test_closing_while_other_threads_read_breaks_nothing(vault: SqliteVault) -> None:
+def test_closing_while_other_threads_read_breaks_nothing(vault: KeyVault) -> None:
     """They are answered, or told that the vault is unavailable; the process does not crash."""
     items = [sealed(vault, person(vault, f"p{number}")) for number in range(20)]
     stop, seen = threading.Event(), set()
@@ -1118,7 +1118,7 @@ def test_closing_while_other_threads_read_breaks_nothing(vault: SqliteVault) -> 
     assert seen <= {Plain, Unavailable}
 
 
-class EmptiedVault(SqliteVault):
+class EmptiedVault(KeyVault):
     """Another thread empties the shared tables whenever this one has just looked keys up."""
 
     def _states(self, *arguments: Any) -> Any:
@@ -1128,7 +1128,7 @@ class EmptiedVault(SqliteVault):
         return states
 
 
-def test_a_cache_emptied_by_another_thread_is_no_alarm(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_a_cache_emptied_by_another_thread_is_no_alarm(vault: KeyVault, place: SqlitePlace) -> None:
     item = sealed(vault, person(vault), person(vault, "bob"))
     whole = place.open()
     emptied = EmptiedVault(whole.database, whole._epoch_key, whole._epoch, Mirror(place.mirror))
@@ -1136,7 +1136,7 @@ def test_a_cache_emptied_by_another_thread_is_no_alarm(vault: SqliteVault, place
     assert opened(vault, sealed(emptied, person(vault))) == Plain(TEXT)
 
 
-def test_an_enrolment_that_was_rolled_back_leaves_no_phantom_in_the_cache(vault: SqliteVault) -> None:
+def test_an_enrolment_that_was_rolled_back_leaves_no_phantom_in_the_cache(vault: KeyVault) -> None:
     """The second form finds the first one's row inside the transaction, which then fails."""
     forms = lookups_of(mbox("ada"))
     reading = vault.read(TENANT)
@@ -1156,7 +1156,7 @@ def test_an_enrolment_that_was_rolled_back_leaves_no_phantom_in_the_cache(vault:
 # --- what lies on the disk -----------------------------------------------------------------------------------
 
 
-def raw_keys(vault: SqliteVault) -> set[bytes]:
+def raw_keys(vault: KeyVault) -> set[bytes]:
     """Every key that this instance has in memory; of longer ones, both halves."""
     cached = vault._known
     keys = {vault._epoch_key}
@@ -1166,7 +1166,7 @@ def raw_keys(vault: SqliteVault) -> set[bytes]:
     return {key[at : at + 32] for key in keys for at in range(0, len(key), 32)}
 
 
-def test_no_raw_key_name_or_text_is_on_the_disk(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_no_raw_key_name_or_text_is_on_the_disk(vault: KeyVault, place: SqlitePlace) -> None:
     subjects = [person(vault, f"person{number}") for number in range(5)]
     seen: set[bytes] = set()
     for subject in subjects:
@@ -1198,7 +1198,7 @@ def test_no_raw_key_name_or_text_is_on_the_disk(vault: SqliteVault, place: Sqlit
             assert name == "keys/root.key" or base64.b64encode(root) not in content
 
 
-def test_wrapped_keys_of_the_erased_are_overwritten_on_the_disk(vault: SqliteVault, place: SqlitePlace) -> None:
+def test_wrapped_keys_of_the_erased_are_overwritten_on_the_disk(vault: KeyVault, place: SqlitePlace) -> None:
     """Hygiene, not the guarantee: that is the epoch key's end."""
     subject = person(vault)
     sealed(vault, subject)

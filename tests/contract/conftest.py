@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from lrs.adapters.sqlite.control import SqliteControl
-from lrs.adapters.sqlite.store import SqliteStores
+from lrs.adapters.sql.control import SqlControl
+from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.ports import ControlStore, IndexRow, TenantStore
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -74,7 +74,7 @@ class SqliteBackend:
         self._folder = Path(address)
         self._now = now
         self._stores = SqliteStores(self._folder / "tenants", now)
-        self._control: SqliteControl | None = None
+        self._control: SqlControl | None = None
 
     def open(self, tenant: str) -> TenantStore:
         """The tenant's store, made when missing."""
@@ -85,7 +85,7 @@ class SqliteBackend:
     def control(self) -> ControlStore:
         """The control store, made when missing."""
         if self._control is None:
-            self._control = SqliteControl(self._folder / "control.db", self._now)
+            self._control = sqlite_control(self._folder / "control.db", self._now)
             forbid_changes(self._folder / "control.db")
         return self._control
 

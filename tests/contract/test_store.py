@@ -15,7 +15,7 @@ import pytest
 from eventsourcing.domain import EventSourcingError
 from eventsourcing.persistence import IntegrityError, RecordConflictError, Tracking
 
-from lrs.adapters.sqlite.store import SqliteStores
+from lrs.adapters.sqlite.stores import SqliteStores
 from lrs.domain.errors import StoreUnavailable
 from lrs.domain.sealing import Sealed
 from lrs.ports import (

@@ -18,7 +18,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from lrs.adapters.sqlite.recorder import unpack_terms
+from lrs.adapters.sql.index import unpack_terms
 from lrs.domain.events import ExchangeRecorded, StatementRecorded
 from lrs.domain.subjects import Subject
 from lrs.recording.drafts import exchange_stream

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lrs.adapters.vault.sqlite import SqliteVault
+from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.errors import NotFound
 from lrs.domain.sealing import Category, Denied, Erased, Outcome, Plain
 from lrs.domain.subjects import State
@@ -43,7 +43,7 @@ class VaultMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.place = SqlitePlace(Path(self.folder.name))
-        self.vaults: list[SqliteVault] = [self.place.open(), self.place.open()]
+        self.vaults: list[KeyVault] = [self.place.open(), self.place.open()]
         for tenant in TENANTS:
             self.vaults[0].create_tenant(tenant)
         self.named: dict[tuple[str, str], UUID] = {}

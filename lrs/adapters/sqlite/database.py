@@ -1,18 +1,33 @@
-"""A connection a thread to one SQLite file, with the settings that durability and erasure need.
+"""One SQLite file with the settings that durability and erasure need.
 
-It must not know what is stored. Driver errors leave here as ``unavailable`` errors of the caller's choosing.
+It must not know what is stored. Driver errors leave here as errors of the caller's choosing.
+
+- A writer takes the lock when its transaction begins. A transaction that begins as a reader can not be waited for
+  later: SQLite answers "database is locked" at once when somebody wrote in between.
+- Writers of this process queue here, for SQLite's own waiting is a poll.
+- Connections that nobody uses are kept for the next. One is closed only while nobody uses it: the driver does not
+  survive a close under a running statement.
 """
 
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from eventsourcing.persistence import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+)
 
 LOCK_SECONDS_MAX = 30.0
-CHECKPOINT_SECONDS_MAX = 1.0
+# A checkpoint is hygiene: it does not hold up writers for a reader that takes its time (a backup).
+CHECKPOINT_SECONDS_MAX = 0.2
 
 # FULL: a commit is on the disk before it is acknowledged. secure_delete: freed pages are overwritten; that is
 # hygiene (the guarantee is the destruction of keys). The cache is per connection, so it stays small.
@@ -24,13 +39,120 @@ PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _WAL_PAUSE_SECONDS = 0.01
+# The first that matches; what is not listed is a fault of the database.
+_ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
+    (sqlite3.IntegrityError, IntegrityError),
+    (sqlite3.OperationalError, OperationalError),
+    (sqlite3.InterfaceError, InterfaceError),
+    (sqlite3.Error, DatabaseError),
+)
 
 
-def configure(connection: sqlite3.Connection) -> None:
-    """Give a new connection its settings."""
-    _use_wal(connection)
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
+def store_error(error: sqlite3.Error) -> Exception:
+    """The library's error for a driver's. SQLite's messages name tables and columns, never values."""
+    return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(str(error))
+
+
+class Database:
+    """One SQLite file in WAL mode; safe to use from several threads and processes."""
+
+    # A writer is alone in the file: no row needs a lock of its own.
+    for_update = ""
+    for_share = ""
+
+    def __init__(self, path: Path, error: Callable[[sqlite3.Error], Exception] = store_error) -> None:
+        self._path = path
+        self._error = error
+        self._idle: list[sqlite3.Connection] = []
+        self._generation = 0
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One snapshot to read from."""
+        with self._borrowed() as connection:
+            yield from self._transaction(connection, "BEGIN", "ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that holds the write lock from its start; whole or not at all."""
+        if not self._writer.acquire(timeout=LOCK_SECONDS_MAX):
+            raise self._error(sqlite3.OperationalError("the store is too busy"))
+        try:
+            with self._borrowed() as connection:
+                yield from self._transaction(connection, "BEGIN IMMEDIATE", "COMMIT")
+        finally:
+            self._writer.release()
+
+    @staticmethod
+    def _transaction(connection: sqlite3.Connection, begin: str, end: str) -> Iterator[sqlite3.Connection]:
+        connection.execute(begin)
+        try:
+            yield connection
+            connection.execute(end)
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def look(self, columns: str, table: str) -> Any:
+        """The one row of a table, read now by the shortest way."""
+        with self._borrowed() as connection:
+            return connection.execute(f"SELECT {columns} FROM {table}").fetchone()
+
+    def version(self) -> int:
+        """Which version of tables the file says it has; 0: none yet."""
+        with self._borrowed() as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file and empty it, as far as readers allow."""
+        with self._borrowed() as connection:
+            # It keeps writers out while it waits.
+            connection.execute(f"PRAGMA busy_timeout={_milliseconds(CHECKPOINT_SECONDS_MAX)}")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={_milliseconds(LOCK_SECONDS_MAX)}")
+
+    # --- connections -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        generation = self._generation
+        try:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                yield connection
+            finally:
+                if generation == self._generation:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = self._path.absolute().as_uri() + "?mode=rw"  # never make a file where one is missing
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS_MAX, check_same_thread=False
+        )
+        try:
+            _use_wal(connection)
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Close every connection, those in use as soon as they are given back."""
+        self._generation += 1
+        while self._idle:
+            self._idle.pop().close()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -50,94 +172,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A thread's connection, and the lock under which it is used: closing it under a running statement would
-    crash the process."""
-
-    connection: sqlite3.Connection
-    in_use: AbstractContextManager[object] = field(default_factory=threading.RLock)
-
-
-class Database:
-    """One SQLite file in WAL mode; safe to use from several threads and processes."""
-
-    def __init__(self, path: Path, unavailable: Callable[[str], Exception]) -> None:
-        self._path = path
-        self._unavailable = unavailable
-        self._local = threading.local()
-        self._opened: list[_Held] = []
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        held: _Held | None = getattr(self._local, "held", None)
-        if held is None:
-            held = _Held(self._connect())
-            with self._lock:
-                self._local.held = held
-                self._opened.append(held)
-        with held.in_use:
-            yield held.connection
-
-    def _connect(self) -> sqlite3.Connection:
-        uri = self._path.absolute().as_uri() + "?mode=rw"  # never make a file where one is missing
-        connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS_MAX, check_same_thread=False
-        )
-        try:
-            configure(connection)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """One snapshot to read from."""
-        with self._transaction("BEGIN", "ROLLBACK") as connection:
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that holds the write lock from its start; whole or not at all."""
-        with self._transaction("BEGIN IMMEDIATE", "COMMIT") as connection:
-            yield connection
-
-    @contextmanager
-    def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._connection() as connection:
-                connection.execute(begin)
-                try:
-                    yield connection
-                    connection.execute(end)
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise self._unavailable(type(error).__name__) from error
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file and empty it, as far as readers allow."""
-        try:
-            with self._connection() as connection:
-                # It keeps writers out while it waits: one long reader (a backup) must not hold up everybody.
-                connection.execute(f"PRAGMA busy_timeout={_milliseconds(CHECKPOINT_SECONDS_MAX)}")
-                try:
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                finally:
-                    connection.execute(f"PRAGMA busy_timeout={_milliseconds(LOCK_SECONDS_MAX)}")
-        except sqlite3.Error as error:
-            raise self._unavailable(type(error).__name__) from error
-
-    def close(self) -> None:
-        """Close every thread's connection, each as soon as its transaction has ended."""
-        with self._lock:
-            opened, self._opened = self._opened, []
-            self._local = threading.local()
-        for held in opened:
-            with held.in_use:
-                held.connection.close()

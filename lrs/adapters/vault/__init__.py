@@ -4,6 +4,6 @@
                                                                          -> IK pepper, SK signing key
 
 ``roots`` finds the root key, ``wrapping`` wraps keys with keys, ``envelope`` seals data, ``ledger`` mirrors
-destructions outside the database, ``destroying`` carries them out and catches up with the mirror, ``sqlite`` keeps
-the wrapped keys and the fence.
+destructions outside the database, ``destroying`` carries them out and catches up with the mirror, ``vault`` keeps
+the wrapped keys and the fence, in any database that speaks our SQL.
 """

@@ -1,11 +1,10 @@
 """Destructions in the vault's database: writing a ledger entry with all that it says, and catching up.
 
 This file must not know how keys are wrapped. Its functions work inside a write transaction of the caller's: the
-write lock is what keeps ledger and mirror in one order.
+lock on the fence is what keeps ledger and mirror in one order.
 """
 
-import sqlite3
-
+from lrs.adapters.sql.database import Connection
 from lrs.adapters.vault.ledger import DEPARTED, Entry
 from lrs.domain.errors import VaultRefused
 from lrs.domain.sealing import ERASED
@@ -14,7 +13,7 @@ _OF_A_TENANT = ("tenant_key", "data_key", "directory", "subject")
 _OF_A_SUBJECT = ("data_key", "directory")
 
 
-def apply_entry(connection: sqlite3.Connection, entry: Entry) -> None:
+def apply_entry(connection: Connection, entry: Entry) -> None:
     """Write an entry and do what it says; the fence moves.
 
     expired     the keys that it names go, nothing else: the person stays
@@ -23,7 +22,11 @@ def apply_entry(connection: sqlite3.Connection, entry: Entry) -> None:
     """
     gone = entry.destroyed
     connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", _ledger_row(entry))
-    connection.executemany("INSERT OR REPLACE INTO destroyed_key VALUES (?, ?, ?)", _key_rows(entry))
+    connection.executemany(
+        "INSERT INTO destroyed_key VALUES (?, ?, ?) ON CONFLICT (kid) DO UPDATE"
+        " SET tenant = excluded.tenant, sequence = excluded.sequence",
+        _key_rows(entry),
+    )
     connection.executemany(
         "DELETE FROM data_key WHERE tenant = ? AND kid = ?", [(gone.tenant, kid) for kid in gone.kids]
     )
@@ -35,10 +38,12 @@ def apply_entry(connection: sqlite3.Connection, entry: Entry) -> None:
     elif gone.reason == DEPARTED:
         for table in _OF_A_TENANT:
             connection.execute(f"DELETE FROM {table} WHERE tenant = ?", (gone.tenant,))
-    connection.execute("UPDATE fence SET sequence = max(sequence + 1, ?)", (gone.sequence,))
+    connection.execute(
+        "UPDATE fence SET sequence = CASE WHEN sequence < ? THEN ? ELSE sequence + 1 END", (gone.sequence,) * 2
+    )
 
 
-def catch_up(connection: sqlite3.Connection, mirrored: list[Entry]) -> None:
+def catch_up(connection: Connection, mirrored: list[Entry]) -> None:
     """Destroy again what only the mirror knows. VaultRefused when the two tell different stories.
 
     1. The ledger's hashes must be the first ones of the mirror.

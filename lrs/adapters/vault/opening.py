@@ -14,71 +14,86 @@ import fcntl
 import json
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from lrs.adapters.sqlite.database import Database
+from lrs.adapters.sql.database import Database
+from lrs.adapters.sqlite import database as sqlite
 from lrs.adapters.vault import roots, wrapping
-from lrs.adapters.vault.destroying import catch_up
 from lrs.adapters.vault.ledger import Mirror
 from lrs.adapters.vault.schema import TABLES
-from lrs.adapters.vault.sqlite import SqliteVault
+from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.errors import KeyStoreUnavailable, VaultRefused
 
-_FIRST_EPOCH = 1
+FIRST_EPOCH = 1
+_KEYS_WITHOUT_VAULT = "there are keys but no vault: restore the vault, or start in an empty place"
 
 
-def open_vault(path: Path, key_dir: Path, *, root_key: str | None, root_file: Path | None) -> SqliteVault:
+def open_vault(path: Path, key_dir: Path, *, root_key: str | None, root_file: Path | None) -> KeyVault:
     """The vault in ``path``, its EK and ledger mirror in ``key_dir``; VaultRefused when it must not open."""
-    key_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with alone_in(key_dir):
+        fresh = _is_fresh(path, key_dir)
+        root = find_root(key_dir, root_key, root_file, fresh=fresh)
+        if fresh:
+            _create(path, key_dir, root)
+        return unlock(
+            sqlite.Database(path, lambda error: KeyStoreUnavailable(type(error).__name__)), key_dir, root
+        )
+
+
+def _name_and_epoch(database: Database) -> tuple[str, int]:
+    fence = database.look("vault, epoch", "fence")
+    if fence is None:
+        raise VaultRefused("the vault's fence is missing: this is no vault, or it was altered")
+    return fence[0], fence[1]
+
+
+@contextmanager
+def alone_in(key_dir: Path) -> Iterator[None]:
+    """Nobody else on this machine opens a vault with these keys meanwhile."""
+    key_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(key_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _open_locked(path, key_dir, root_key, root_file or key_dir / "root.key")
+        yield
     finally:
         os.close(lock)
 
 
-def _open_locked(path: Path, key_dir: Path, root_key: str | None, root_file: Path) -> SqliteVault:
-    fresh = _is_fresh(path, key_dir)
-    root = _root(root_key, root_file, fresh=fresh)
-    if fresh:
-        _create(path, key_dir, root)
-    database = Database(path, KeyStoreUnavailable)
+def unlock(database: Database, key_dir: Path, root: bytes) -> KeyVault:
+    """The vault in this database (steps 2 and 3); the database is closed when it does not open."""
     try:
-        return _unlock(database, key_dir, root)
+        vault_id, epoch = _name_and_epoch(database)
+        epoch_key = read_epoch_key(key_dir, root, vault_id, epoch)
+        vault = KeyVault(database, epoch_key, epoch, Mirror(mirror_file(key_dir)))
+        vault.catch_up()
     except BaseException:
         database.close()
         raise
-
-
-def _unlock(database: Database, key_dir: Path, root: bytes) -> SqliteVault:
-    with database.read() as connection:
-        fence = connection.execute("SELECT vault, epoch FROM fence").fetchone()
-    if fence is None:
-        raise VaultRefused("the vault's fence is missing: this is no vault, or it was altered")
-    vault_id, epoch = fence
-    epoch_key = _read_epoch_key(key_dir, root, vault_id, epoch)
-    mirror = Mirror(_mirror_file(key_dir))
-    with database.write() as connection:
-        catch_up(connection, list(mirror.entries()))  # read under the lock that appending needs
-    return SqliteVault(database, epoch_key, epoch, mirror)
+    return vault
 
 
 def _is_fresh(path: Path, key_dir: Path) -> bool:
     if path.exists():
         return False
-    unfinished = _draft_of(path).exists()
-    keys = any(key_dir.glob("epoch-*.key")) and not unfinished
+    check_no_keys(key_dir, unfinished=_draft_of(path).exists())
     # The write-ahead log of a lost vault would be read into whatever file takes its name.
-    if keys or _mirror_file(key_dir).exists() or path.with_name(path.name + "-wal").exists():
-        raise VaultRefused("there are keys but no vault: restore the vault, or start in an empty place")
+    if path.with_name(path.name + "-wal").exists():
+        raise VaultRefused(_KEYS_WITHOUT_VAULT)
     return True
 
 
-def _mirror_file(key_dir: Path) -> Path:
+def check_no_keys(key_dir: Path, *, unfinished: bool) -> None:
+    """VaultRefused where there are keys of a vault that is not there."""
+    if (any(key_dir.glob("epoch-*.key")) and not unfinished) or mirror_file(key_dir).exists():
+        raise VaultRefused(_KEYS_WITHOUT_VAULT)
+
+
+def mirror_file(key_dir: Path) -> Path:
+    """Where every destruction is noted before it happens."""
     return key_dir / "ledger.jsonl"
 
 
@@ -86,7 +101,9 @@ def _draft_of(path: Path) -> Path:
     return path.with_name(path.name + ".new")
 
 
-def _root(root_key: str | None, root_file: Path, *, fresh: bool) -> bytes:
+def find_root(key_dir: Path, root_key: str | None, root_file: Path | None, *, fresh: bool) -> bytes:
+    """The root key: as given, or from its file, which is made in a fresh place."""
+    root_file = root_file or key_dir / "root.key"
     if root_key is not None:
         return roots.parse_root(root_key)
     if fresh and not root_file.exists():
@@ -97,10 +114,7 @@ def _root(root_key: str | None, root_file: Path, *, fresh: bool) -> bytes:
 def _create(path: Path, key_dir: Path, root: bytes) -> None:
     draft = _draft_of(path)
     vault_id = _vault_of(draft) or _make_draft(draft)
-    if not _epoch_file(key_dir, _FIRST_EPOCH).exists():
-        _make_epoch_key(key_dir, root, vault_id)
-    # The key of a creation that did not finish opens only with its own draft and its own root key.
-    _read_epoch_key(key_dir, root, vault_id, _FIRST_EPOCH)
+    make_first_epoch_key(key_dir, root, vault_id)
     draft.rename(path)
     roots.sync_directory(path.parent)
 
@@ -123,25 +137,31 @@ def _make_draft(draft: Path) -> str:
     vault_id = uuid4().hex
     with closing(sqlite3.connect(draft)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(TABLES)
-        connection.execute("INSERT INTO fence VALUES (1, ?, ?, 0)", (vault_id, _FIRST_EPOCH))
+        for sql in TABLES:
+            connection.execute(sql)
+        connection.execute("INSERT INTO fence VALUES (1, ?, ?, 0)", (vault_id, FIRST_EPOCH))
         connection.commit()
     roots.sync_directory(draft.parent)
     return vault_id
 
 
-def _make_epoch_key(key_dir: Path, root: bytes, vault_id: str) -> None:
-    names = (vault_id, str(_FIRST_EPOCH))
-    wrapped = wrapping.wrap(wrapping.derive(root, "root"), wrapping.new_wrapping_key(), *names)
-    content = {"vault": vault_id, "epoch": _FIRST_EPOCH, "wrapped": base64.b64encode(wrapped).decode()}
-    roots.write_new(_epoch_file(key_dir, _FIRST_EPOCH), json.dumps(content).encode() + b"\n")
+def make_first_epoch_key(key_dir: Path, root: bytes, vault_id: str) -> None:
+    """EK(1) of a new vault, in its file. The key of a creation that did not finish opens only with its own draft
+    and its own root key: else VaultRefused."""
+    if not _epoch_file(key_dir, FIRST_EPOCH).exists():
+        names = (vault_id, str(FIRST_EPOCH))
+        wrapped = wrapping.wrap(wrapping.derive(root, "root"), wrapping.new_wrapping_key(), *names)
+        content = {"vault": vault_id, "epoch": FIRST_EPOCH, "wrapped": base64.b64encode(wrapped).decode()}
+        roots.write_new(_epoch_file(key_dir, FIRST_EPOCH), json.dumps(content).encode() + b"\n")
+    read_epoch_key(key_dir, root, vault_id, FIRST_EPOCH)
 
 
 def _epoch_file(key_dir: Path, epoch: int) -> Path:
     return key_dir / f"epoch-{epoch}.key"
 
 
-def _read_epoch_key(key_dir: Path, root: bytes, vault_id: str, epoch: int) -> bytes:
+def read_epoch_key(key_dir: Path, root: bytes, vault_id: str, epoch: int) -> bytes:
+    """EK(n), unwrapped. VaultRefused."""
     try:
         content = json.loads(_epoch_file(key_dir, epoch).read_bytes())
         wrapped = base64.b64decode(content["wrapped"], validate=True)

@@ -4,18 +4,18 @@
 2. ``ensure`` mints the data keys that are missing, all in one transaction.
 3. ``seal`` and ``digest`` then work from memory.
 
-Every minting checks, under the write lock, that the fence still stands where it was read: else StaleFence.
+Every minting checks, with the fence locked, that the fence still stands where it was read: else StaleFence.
 """
 
 import hashlib
 import hmac
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
 from lrs.domain.agents import Identifier, lookups_of
@@ -25,7 +25,7 @@ from lrs.domain.subjects import State
 from lrs.ports import StaleFence
 
 if TYPE_CHECKING:
-    from lrs.adapters.vault.sqlite import SqliteVault
+    from lrs.adapters.vault.vault import KeyVault
 
 _DIGEST_BYTES = 16
 
@@ -33,7 +33,7 @@ _DIGEST_BYTES = 16
 class VaultReading:
     """One tenant's keys as one reading of the fence shows them."""
 
-    def __init__(self, vault: "SqliteVault", tenant: str, known: Known, keys: TenantKeys) -> None:
+    def __init__(self, vault: "KeyVault", tenant: str, known: Known, keys: TenantKeys) -> None:
         self._vault = vault
         self._tenant = tenant
         self._known = known
@@ -58,11 +58,11 @@ class VaultReading:
         missing = wanted - found.keys()
         if missing:
             with self._vault.database.read() as connection:
-                for one in missing:
-                    if subject := self._find(connection, one):
-                        # Remembered here only: what the directory says inside a writing may yet be rolled back.
-                        self._known.directory[self._tenant, self._digest_of(one)] = subject
-                        found[one] = subject
+                there = self._find(connection, missing)
+            for one, subject in there.items():
+                # Remembered here only: what the directory says inside a writing may yet be rolled back.
+                self._known.directory[self._tenant, self._digest_of(one)] = subject
+            found |= there
         return found
 
     def enrol(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
@@ -71,10 +71,10 @@ class VaultReading:
         found = self.lookup(wanted)
         missing = [one for one in wanted if one not in found]
         if missing:
-            with self._vault.database.write() as connection:
-                self._check(connection)
-                for one in missing:
-                    found[one] = self._find(connection, one) or self._mint_subject(connection, one)
+            with self._vault.writing() as (connection, fence):
+                self._check(fence)
+                found |= self._find(connection, missing)
+                self._mint_subjects(connection, [one for one in missing if one not in found], found)
         return found
 
     def _cached(self, identifier: Identifier) -> UUID | None:
@@ -84,31 +84,47 @@ class VaultReading:
         message = f"{identifier.kind}\0{identifier.value}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._keys.pepper, message, hashlib.sha256)[:_DIGEST_BYTES]
 
-    def _find(self, connection: sqlite3.Connection, identifier: Identifier) -> UUID | None:
-        for form in lookups_of(identifier):
-            row = connection.execute(
-                "SELECT subject FROM directory WHERE tenant = ? AND digest = ?",
-                (self._tenant, self._digest_of(form)),
-            ).fetchone()
-            if row:
-                return UUID(bytes=row[0])
-        return None
+    def _find(self, connection: Connection, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
+        digests = {one: [self._digest_of(form) for form in lookups_of(one)] for one in identifiers}
+        subjects: dict[bytes, UUID] = {}
+        for part in parts([digest for forms in digests.values() for digest in forms]):
+            rows = connection.execute(
+                f"SELECT digest, subject FROM directory WHERE tenant = ? AND digest IN ({marks(part)})",
+                (self._tenant, *part),
+            ).fetchall()
+            subjects |= {row[0]: UUID(bytes=row[1]) for row in rows}
+        known = {one: [subjects[form] for form in forms if form in subjects] for one, forms in digests.items()}
+        return {one: found[0] for one, found in known.items() if found}
 
-    def _mint_subject(self, connection: sqlite3.Connection, identifier: Identifier) -> UUID:
-        subject = uuid4()
-        connection.execute(
-            "INSERT INTO subject VALUES (?, ?, 'person', ?)", (self._tenant, subject.bytes, State.LIVE)
+    def _mint_subjects(
+        self, connection: Connection, identifiers: Iterable[Identifier], found: dict[Identifier, UUID]
+    ) -> None:
+        """New random subjects, each with an identity key and its rows in the directory. Two identifiers of one
+        group may be two forms of one (an mbox and its SHA-1): the second is then the subject of the first."""
+        forms: dict[Identifier, UUID] = {}
+        keys: list[tuple[Slot, bytes, bytes]] = []
+        directory: list[tuple[str, bytes, bytes, str, bytes]] = []
+        for one in identifiers:
+            same = next((forms[form] for form in lookups_of(one) if form in forms), None)
+            if same is not None:
+                found[one] = same
+                continue
+            found[one] = subject = uuid4()
+            slot = Slot(subject, Category.IDENTITY)
+            raw, kid = _new_key()
+            keys.append((slot, raw, kid))
+            key = envelope.DataKey(kid, slot.category, AESGCM(raw))
+            for form in lookups_of(one):
+                forms[form] = subject
+                text = form.value.encode("utf-8", "surrogatepass")
+                sealed = envelope.seal(self._tenant, Place(subject, 0, form.kind, "directory"), [key], text)
+                directory.append((self._tenant, self._digest_of(form), subject.bytes, form.kind, sealed))
+        connection.executemany(
+            "INSERT INTO subject VALUES (?,?,?,?)",
+            [(self._tenant, slot.subject.bytes, "person", State.LIVE) for slot, _, _ in keys],
         )
-        key = self._mint_key(connection, Slot(subject, Category.IDENTITY))
-        for form in lookups_of(identifier):
-            place = Place(subject, 0, form.kind, "directory")
-            text = form.value.encode("utf-8", "surrogatepass")
-            sealed = envelope.seal(self._tenant, place, [key.key], text)
-            connection.execute(
-                "INSERT INTO directory VALUES (?, ?, ?, ?, ?)",
-                (self._tenant, self._digest_of(form), subject.bytes, form.kind, sealed),
-            )
-        return subject
+        self._insert_keys(connection, keys)
+        connection.executemany("INSERT INTO directory VALUES (?,?,?,?,?)", directory)
 
     # --- keys ------------------------------------------------------------------------------------------------
 
@@ -118,55 +134,54 @@ class VaultReading:
         if not missing:
             return
         with self._vault.database.read() as connection:
-            absent = [slot for slot in missing if not self._load(connection, slot)]
+            absent = self._load(connection, missing)
         if absent:
-            with self._vault.database.write() as connection:
-                self._check(connection)
-                for slot in absent:
-                    if not self._load(connection, slot):
-                        self._check_live(connection, slot.subject)
-                        self._mint_key(connection, slot)
+            with self._vault.writing() as (connection, fence):
+                self._check(fence)
+                absent = self._load(connection, absent)
+                self._check_live(connection, absent)
+                self._insert_keys(connection, [(slot, *_new_key()) for slot in absent])
             with self._vault.database.read() as connection:
-                for slot in absent:
-                    self._load(
-                        connection, slot
-                    )  # what was minted is read back after its commit, never used before
+                self._load(connection, absent)  # what was minted is read back after its commit, never used before
 
-    def _check(self, connection: sqlite3.Connection) -> None:
-        """Read the fence again, now under the write lock."""
-        row = connection.execute("SELECT epoch, sequence FROM fence").fetchone()
-        if row != (self._known.epoch, self._known.sequence):
+    def _check(self, fence: tuple[int, int]) -> None:
+        """The fence again, now that it is locked."""
+        if fence != (self._known.epoch, self._known.sequence):
             raise StaleFence
 
-    def _check_live(self, connection: sqlite3.Connection, subject: UUID) -> None:
-        row = connection.execute(
-            "SELECT state FROM subject WHERE tenant = ? AND subject = ?", (self._tenant, subject.bytes)
-        ).fetchone()
-        if row is None or row[0] != State.LIVE:
-            raise StaleFence
+    def _check_live(self, connection: Connection, slots: Iterable[Slot]) -> None:
+        subjects = {slot.subject.bytes for slot in slots}
+        for part in parts(list(subjects)):
+            rows = connection.execute(
+                f"SELECT state FROM subject WHERE tenant = ? AND subject IN ({marks(part)})", (self._tenant, *part)
+            ).fetchall()
+            if len(rows) < len(part) or any(state != State.LIVE for (state,) in rows):
+                raise StaleFence
 
-    def _load(self, connection: sqlite3.Connection, slot: Slot) -> SubjectKey | None:
-        row = connection.execute(
-            "SELECT subject, category, period, kid, wrapped FROM data_key"
-            " WHERE tenant = ? AND subject = ? AND category = ? AND period = ?",
-            (self._tenant, slot.subject.bytes, slot.category, slot.period),
-        ).fetchone()
-        if row is None:
-            return None
-        key = self._vault.check_data_key(connection, self._tenant, self._keys, row)
-        self._remember(slot, key)
-        return key
+    def _load(self, connection: Connection, slots: Iterable[Slot]) -> list[Slot]:
+        """Bring the keys of these slots into memory; the slots that have none."""
+        wanted = dict.fromkeys(slots)
+        for part in parts([subject.bytes for subject in {slot.subject for slot in wanted}]):
+            rows = connection.execute(
+                "SELECT subject, category, period, kid, wrapped FROM data_key"
+                f" WHERE tenant = ? AND subject IN ({marks(part)})",
+                (self._tenant, *part),
+            ).fetchall()
+            asked = [(slot, row) for row in rows if (slot := _slot_of(row)) in wanted]
+            self._vault.check_not_destroyed(connection, self._tenant, [row[3] for _, row in asked])
+            for slot, row in asked:
+                self._remember(slot, self._vault.check_data_key(self._tenant, self._keys, row))
+                wanted.pop(slot)
+        return list(wanted)
 
-    def _mint_key(self, connection: sqlite3.Connection, slot: Slot) -> SubjectKey:
-        raw = wrapping.new_data_key()
-        kid = wrapping.kid_of(raw)
-        names = (self._tenant, slot.subject.hex, slot.category.value, slot.period)
-        wrapped = wrapping.wrap(self._keys.wrapping, raw, *names)
-        connection.execute(
-            "INSERT INTO data_key VALUES (?, ?, ?, ?, ?, ?)",
-            (self._tenant, slot.subject.bytes, slot.category, slot.period, kid, wrapped),
-        )
-        return SubjectKey(slot.subject, envelope.DataKey(kid, slot.category, AESGCM(raw)), raw)
+    def _insert_keys(self, connection: Connection, keys: Iterable[tuple[Slot, bytes, bytes]]) -> None:
+        """Keep new keys (slot, key, its id), wrapped."""
+        rows = []
+        for slot, raw, kid in keys:
+            names = (self._tenant, slot.subject.hex, slot.category.value, slot.period)
+            wrapped = wrapping.wrap(self._keys.wrapping, raw, *names)
+            rows.append((self._tenant, slot.subject.bytes, slot.category, slot.period, kid, wrapped))
+        connection.executemany("INSERT INTO data_key VALUES (?,?,?,?,?,?)", rows)
 
     def _remember(self, slot: Slot, key: SubjectKey) -> None:
         self._known.by_slot[self._tenant, slot] = key
@@ -178,7 +193,8 @@ class VaultReading:
         if found is None:
             self.ensure([slot])
             with self._vault.database.read() as connection:
-                found = self._load(connection, slot)
+                self._load(connection, [slot])
+            found = self._known.by_slot.get((self._tenant, slot))
         if found is None:
             raise StaleFence
         return found
@@ -203,3 +219,17 @@ class VaultReading:
             found = wrapping.derive(raw, "agent digest", 32)
             self._known.digest_keys[self._tenant, subject] = found
         return hmac.digest(found, data, hashlib.sha256)[:_DIGEST_BYTES]
+
+
+def _new_key() -> tuple[bytes, bytes]:
+    raw = wrapping.new_data_key()
+    return raw, wrapping.kid_of(raw)
+
+
+def _slot_of(row: Row) -> Slot:
+    """The place of a key's row. One whose columns were altered to no category at all is nobody's."""
+    subject, category, period, *_ = row
+    try:
+        return Slot(UUID(bytes=subject), Category(category), period)
+    except (ValueError, TypeError):
+        return Slot(UUID(int=0), Category.IDENTITY, "altered")

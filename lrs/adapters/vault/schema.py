@@ -3,43 +3,46 @@
 A STORAGE FORMAT: a change is a migration.
 """
 
-TABLES = """
--- where the keys stand: moved in the same transaction as whatever makes cached keys void
-CREATE TABLE fence (
-  one INTEGER PRIMARY KEY CHECK (one = 1), vault TEXT NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL
-);
--- TK (tenant key-encryption key), IK (pepper of the directory), SK (signing key), wrapped
-CREATE TABLE tenant_key (
-  tenant TEXT NOT NULL, kind TEXT NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (tenant, kind)
-) WITHOUT ROWID;
--- the life-cycle state of each subject; role 'tenant' stands for what belongs to no person
-CREATE TABLE subject (
-  tenant TEXT NOT NULL, subject BLOB NOT NULL, role TEXT NOT NULL, state TEXT NOT NULL,
-  PRIMARY KEY (tenant, subject)
-) WITHOUT ROWID;
-CREATE INDEX subject_denied ON subject (tenant, subject) WHERE state = 'erasing';
-CREATE UNIQUE INDEX subject_of_tenant ON subject (tenant) WHERE role = 'tenant';
--- data keys, wrapped by the tenant's TK
-CREATE TABLE data_key (
-  tenant TEXT NOT NULL, subject BLOB NOT NULL, category TEXT NOT NULL, period TEXT NOT NULL,
-  kid BLOB NOT NULL, wrapped BLOB NOT NULL,
-  PRIMARY KEY (tenant, subject, category, period)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX data_key_kid ON data_key (kid);
--- HMAC of an identifier -> subject; the identifier itself is sealed under the subject's identity key
-CREATE TABLE directory (
-  tenant TEXT NOT NULL, digest BLOB NOT NULL, subject BLOB NOT NULL, kind TEXT NOT NULL, sealed BLOB NOT NULL,
-  PRIMARY KEY (tenant, digest)
-) WITHOUT ROWID;
-CREATE INDEX directory_subject ON directory (tenant, subject);
--- destructions, hash-chained, mirrored outside the database before they happen
-CREATE TABLE ledger (
-  sequence INTEGER PRIMARY KEY, tenant TEXT NOT NULL, subject BLOB NOT NULL, reason TEXT NOT NULL,
-  at TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
-);
-CREATE INDEX ledger_subject ON ledger (tenant, subject);
--- the keys that each entry destroyed: the only licence to call a part erased
-CREATE TABLE destroyed_key (
-  kid BLOB PRIMARY KEY, tenant TEXT NOT NULL, sequence INTEGER NOT NULL REFERENCES ledger (sequence)
-) WITHOUT ROWID;
-"""
+TABLES = (
+    # where the keys stand: moved in the same transaction as whatever makes cached keys void
+    (
+        "CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), vault TEXT NOT NULL,"
+        " epoch INTEGER NOT NULL, sequence INTEGER NOT NULL)"
+    ),
+    # TK (tenant key-encryption key), IK (pepper of the directory), SK (signing key), wrapped
+    (
+        "CREATE TABLE tenant_key (tenant TEXT NOT NULL, kind TEXT NOT NULL, wrapped BLOB NOT NULL,"
+        " PRIMARY KEY (tenant, kind)) WITHOUT ROWID"
+    ),
+    # the life-cycle state of each subject; role 'tenant' stands for what belongs to no person
+    (
+        "CREATE TABLE subject (tenant TEXT NOT NULL, subject BLOB NOT NULL, role TEXT NOT NULL,"
+        " state TEXT NOT NULL, PRIMARY KEY (tenant, subject)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX subject_denied ON subject (tenant, subject) WHERE state = 'erasing'",
+    "CREATE UNIQUE INDEX subject_of_tenant ON subject (tenant) WHERE role = 'tenant'",
+    # data keys, wrapped by the tenant's TK
+    (
+        "CREATE TABLE data_key (tenant TEXT NOT NULL, subject BLOB NOT NULL, category TEXT NOT NULL,"
+        " period TEXT NOT NULL, kid BLOB NOT NULL, wrapped BLOB NOT NULL,"
+        " PRIMARY KEY (tenant, subject, category, period)) WITHOUT ROWID"
+    ),
+    "CREATE UNIQUE INDEX data_key_kid ON data_key (kid)",
+    # HMAC of an identifier -> subject; the identifier itself is sealed under the subject's identity key
+    (
+        "CREATE TABLE directory (tenant TEXT NOT NULL, digest BLOB NOT NULL, subject BLOB NOT NULL,"
+        " kind TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (tenant, digest)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX directory_subject ON directory (tenant, subject)",
+    # destructions, hash-chained, mirrored outside the database before they happen
+    (
+        "CREATE TABLE ledger (sequence INTEGER PRIMARY KEY, tenant TEXT NOT NULL, subject BLOB NOT NULL,"
+        " reason TEXT NOT NULL, at TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"
+    ),
+    "CREATE INDEX ledger_subject ON ledger (tenant, subject)",
+    # the keys that each entry destroyed: the only licence to call a part erased
+    (
+        "CREATE TABLE destroyed_key (kid BLOB PRIMARY KEY, tenant TEXT NOT NULL,"
+        " sequence INTEGER NOT NULL REFERENCES ledger (sequence)) WITHOUT ROWID"
+    ),
+)

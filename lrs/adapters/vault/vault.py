@@ -1,25 +1,25 @@
-"""The vault on SQLite: wrapped keys, the directory, the fence and the ledger in one file of its own.
+"""The vault: wrapped keys, the directory, the fence and the ledger in a database of its own.
 
 A seal, a look and a destruction go this way:
 
 1. The fence is read: one row. If it moved since the last reading, everything cached is let go.
 2. Keys come from the cache or are unwrapped: EK (held since start) opens TK, TK opens the data key, and the
-   key's id is checked against its row (key commitment).
-3. Minting and destroying take the write lock, check that the fence stands where the caller read it, and commit
-   before anything is sealed.
+   key's id is checked against its row (key commitment). What is not cached is read in one snapshot with the fence.
+3. Minting and destroying lock the fence, check that it stands where the caller read it, and commit before
+   anything is sealed.
 4. A destruction reaches the ledger's mirror, on the disk, before it is committed here.
 """
 
 import hmac
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lrs.adapters.sqlite.database import Database
+from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.destroying import apply_entry, catch_up
 from lrs.adapters.vault.known import KeyState, Known, SubjectKey, TenantKeys
@@ -44,11 +44,12 @@ from lrs.domain.sealing import (
 from lrs.domain.subjects import State
 
 _DEAD: dict[str | None, Erased | Expired] = {ERASED: Erased(), EXPIRED: Expired()}
+_FENCE = "epoch, sequence"
 # One reading of the fence serves at most this many openings.
 FENCED_OPENINGS_MAX = 500
 
 
-class SqliteVault:
+class KeyVault:
     """The keys of every tenant. Made by ``lrs.adapters.vault.opening``."""
 
     def __init__(self, database: Database, epoch_key: bytes, epoch: int, mirror: Mirror) -> None:
@@ -65,14 +66,19 @@ class SqliteVault:
 
     def epoch(self) -> int:
         """The present epoch, read now. KeyStoreUnavailable, VaultRefused when it closed."""
-        with self.database.read() as connection:
-            return self.known(connection).epoch
+        return self._look().epoch
 
     # --- the fence -------------------------------------------------------------------------------------------
 
-    def known(self, connection: sqlite3.Connection) -> Known:
+    def _look(self) -> Known:
         """Read the fence; what is cached, if it still stands there. VaultRefused when the epoch has closed."""
-        epoch, sequence = connection.execute("SELECT epoch, sequence FROM fence").fetchone()
+        return self._known_at(*self.database.look(_FENCE, "fence"))
+
+    def known(self, connection: Connection) -> Known:
+        """The same, in the snapshot in which more is read."""
+        return self._known_at(*connection.execute(f"SELECT {_FENCE} FROM fence").fetchone())
+
+    def _known_at(self, epoch: int, sequence: int) -> Known:
         known = self._known
         if (epoch, sequence) != (known.epoch, known.sequence):
             if epoch != self._epoch:
@@ -81,7 +87,14 @@ class SqliteVault:
         known.trim()
         return known
 
-    def _denied(self, connection: sqlite3.Connection, known: Known, tenant: str) -> frozenset[UUID]:
+    @contextmanager
+    def writing(self) -> Iterator[tuple[Connection, tuple[int, int]]]:
+        """A transaction that is alone in the vault, and where the fence stands in it (epoch, sequence)."""
+        locked = f"SELECT {_FENCE} FROM fence{self.database.for_update}"
+        with self.database.write() as connection:
+            yield connection, tuple(connection.execute(locked).fetchone())
+
+    def _denied(self, connection: Connection, known: Known, tenant: str) -> frozenset[UUID]:
         if tenant not in known.denied:
             rows = connection.execute(
                 "SELECT subject FROM subject WHERE tenant = ? AND state = 'erasing'", (tenant,)
@@ -91,18 +104,20 @@ class SqliteVault:
 
     def read(self, tenant: str) -> VaultReading:
         """Read the fence and work under it."""
-        with self.database.read() as connection:
-            known = self.known(connection)
-            self._denied(connection, known, tenant)
-            keys = self.tenant_keys(connection, known, tenant)
-        return VaultReading(self, tenant, known, keys)
+        known = self._look()
+        if tenant not in known.denied or tenant not in known.tenants:
+            with self.database.read() as connection:
+                known = self.known(connection)
+                self._denied(connection, known, tenant)
+                self.tenant_keys(connection, known, tenant)
+        return VaultReading(self, tenant, known, known.tenants[tenant])
 
     # --- tenants ---------------------------------------------------------------------------------------------
 
     def create_tenant(self, tenant: str) -> None:
         """Mint a tenant's keys; again for a tenant that has them: nothing."""
-        with self.database.write() as connection:
-            self.known(connection)  # not under the key of an epoch that was closed meanwhile
+        with self.writing() as (connection, fence):
+            self._known_at(*fence)  # not under the key of an epoch that was closed meanwhile
             if connection.execute("SELECT 1 FROM tenant_key WHERE tenant = ?", (tenant,)).fetchone():
                 return
             fresh = {
@@ -118,7 +133,7 @@ class SqliteVault:
     def destroy_tenant(self, tenant: str) -> None:
         """Destroy every key of a tenant for ever: its wrapping key goes, so no data key opens again. It is in
         the ledger (mirror first), so that an older copy of the vault does not bring the tenant back."""
-        with self.database.write() as connection:
+        with self.writing() as (connection, _):
             self._finish_interrupted(connection)
             row = connection.execute(
                 "SELECT subject FROM subject WHERE tenant = ? AND role = 'tenant'", (tenant,)
@@ -127,7 +142,7 @@ class SqliteVault:
                 self._enter(connection, tenant, UUID(bytes=row[0]), DEPARTED, (), "")
         self.database.checkpoint()
 
-    def tenant_keys(self, connection: sqlite3.Connection, known: Known, tenant: str) -> TenantKeys:
+    def tenant_keys(self, connection: Connection, known: Known, tenant: str) -> TenantKeys:
         """A tenant's keys, unwrapped. NotFound for a tenant without any, VaultRefused when they do not open."""
         if tenant not in known.tenants:
             rows = connection.execute("SELECT kind, wrapped FROM tenant_key WHERE tenant = ?", (tenant,))
@@ -170,6 +185,11 @@ class SqliteVault:
             keys = self.tenant_keys(connection, self.known(connection), tenant)
         return Ed25519PrivateKey.from_private_bytes(keys.signing)
 
+    def catch_up(self) -> None:
+        """Bring the ledger up to its mirror. VaultRefused when the two tell different stories."""
+        with self.writing() as (connection, _):
+            catch_up(connection, list(self._mirror.entries()))  # read under the lock that appending needs
+
     # --- opening ---------------------------------------------------------------------------------------------
 
     def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
@@ -181,69 +201,57 @@ class SqliteVault:
 
     def _open_fenced(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
         parsed = [_parse(sealed) for _, sealed in items]
+        kids = {kid for found in parsed if found for kid in found.kids}
         try:
-            with self.database.read() as connection:
-                known = self.known(connection)
-                denied = self._denied(connection, known, tenant)
-                keys = self.tenant_keys(connection, known, tenant)
-                kids = {kid for found in parsed if found for kid in found.kids}
-                states = self._states(connection, known, tenant, keys, kids)
+            verdicts = self._verdicts(tenant, kids)
         except KeyStoreUnavailable:
             return [Unavailable()] * len(items)
-        verdicts = {kid: _verdict(state, denied) for kid, state in states.items()}
         return [_open_one(verdicts, tenant, place, found) for (place, _), found in zip(items, parsed, strict=True)]
 
+    def _verdicts(self, tenant: str, kids: set[bytes]) -> dict[bytes, KeyState | Denied]:
+        """What may be done with these keys now; one that is nowhere is absent."""
+        known = self._look()
+        states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
+        if tenant not in known.denied or len(states) < len(kids):
+            with self.database.read() as connection:
+                known = self.known(connection)
+                self._denied(connection, known, tenant)
+                keys = self.tenant_keys(connection, known, tenant)
+                states = self._states(connection, known, tenant, keys, kids)
+        denied = known.denied[tenant]
+        return {kid: _verdict(state, denied) for kid, state in states.items()}
+
     def _states(
-        self, connection: sqlite3.Connection, known: Known, tenant: str, keys: TenantKeys, kids: set[bytes]
+        self, connection: Connection, known: Known, tenant: str, keys: TenantKeys, kids: set[bytes]
     ) -> dict[bytes, KeyState]:
         """What is known of these keys; one that is nowhere is absent. The answer is a table of its own, for
         another thread may empty the shared one before this one has looked."""
-        states = {}
-        for kid in kids:
-            state = known.by_kid.get((tenant, kid)) or self._find_key(connection, tenant, keys, kid)
-            if state is not None:
-                known.by_kid[tenant, kid] = states[kid] = state
+        states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
+        for kid, state in _find_keys(connection, tenant, keys, kids - states.keys()):
+            known.by_kid[tenant, kid] = states[kid] = state
         return states
 
     @staticmethod
-    def _find_key(connection: sqlite3.Connection, tenant: str, keys: TenantKeys, kid: bytes) -> KeyState | None:
-        """The ledger is asked first: a key that it calls destroyed stays destroyed, even if somebody put its row
-        back; and one that was struck out of the ledger is an alarm, not alive again."""
-        dead = connection.execute(
-            "SELECT reason FROM destroyed_key LEFT JOIN ledger USING (sequence)"
-            " WHERE kid = ? AND destroyed_key.tenant = ?",
-            (kid, tenant),
-        ).fetchone()
-        if dead:
-            return _DEAD.get(dead[0])
-        row = connection.execute(
-            "SELECT subject, category, period, kid, wrapped FROM data_key WHERE kid = ? AND tenant = ?",
-            (kid, tenant),
-        ).fetchone()
-        return unwrap_data_key(tenant, keys, *row) if row else None
+    def check_not_destroyed(connection: Connection, tenant: str, kids: Sequence[bytes]) -> None:
+        """KeyStoreUnavailable for a key that the ledger calls destroyed: somebody put its row back."""
+        sql = f"SELECT 1 FROM destroyed_key WHERE tenant = ? AND kid IN ({marks(kids)})"
+        if kids and connection.execute(sql, (tenant, *kids)).fetchone():
+            raise KeyStoreUnavailable("a data key was put back after its destruction")
 
-    def check_data_key(
-        self,
-        connection: sqlite3.Connection,
-        tenant: str,
-        keys: TenantKeys,
-        row: tuple[bytes, str, str, bytes, bytes],
-    ) -> SubjectKey:
-        """The key of a row for sealing. KeyStoreUnavailable for one that the ledger calls destroyed, or that
-        does not unwrap: nothing is sealed under a key that is not beyond doubt."""
-        dead = connection.execute(
-            "SELECT 1 FROM destroyed_key WHERE kid = ? AND tenant = ?", (row[3], tenant)
-        ).fetchone()
-        key = None if dead else unwrap_data_key(tenant, keys, *row)
+    @staticmethod
+    def check_data_key(tenant: str, keys: TenantKeys, row: Row) -> SubjectKey:
+        """The key of a row for sealing. KeyStoreUnavailable for one that does not unwrap: nothing is sealed under
+        a key that is not beyond doubt."""
+        key = unwrap_data_key(tenant, keys, *row)
         if key is None:
-            raise KeyStoreUnavailable("a data key is damaged or was put back after its destruction")
+            raise KeyStoreUnavailable("a data key is damaged")
         return key
 
     # --- destroying ------------------------------------------------------------------------------------------
 
     def begin_erasure(self, tenant: str, subject: UUID) -> None:
         """Deny reads and mint nothing more for the subject; idempotent."""
-        with self.database.write() as connection:
+        with self.writing() as (connection, _):
             changed = connection.execute(
                 "UPDATE subject SET state = ? WHERE tenant = ? AND subject = ? AND state = ? AND role = 'person'",
                 (State.ERASING, tenant, subject.bytes, State.LIVE),
@@ -253,13 +261,13 @@ class SqliteVault:
 
     def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:
         """Ledger entry (mirror first), then every key and directory row of the subject gone; idempotent."""
-        with self.database.write() as connection:
+        with self.writing() as (connection, _):
             self._finish_interrupted(connection)
             gone = _entry_of(connection, tenant, subject) or self._destroy(connection, tenant, subject, at)
         self.database.checkpoint()
         return gone
 
-    def _destroy(self, connection: sqlite3.Connection, tenant: str, subject: UUID, at: datetime) -> Destroyed:
+    def _destroy(self, connection: Connection, tenant: str, subject: UUID, at: datetime) -> Destroyed:
         state = connection.execute(
             "SELECT state FROM subject WHERE tenant = ? AND subject = ?", (tenant, subject.bytes)
         ).fetchone()
@@ -271,7 +279,7 @@ class SqliteVault:
         kids = tuple(row[0] for row in rows)
         return self._enter(connection, tenant, subject, ERASED, kids, at.isoformat())
 
-    def _finish_interrupted(self, connection: sqlite3.Connection) -> None:
+    def _finish_interrupted(self, connection: Connection) -> None:
         """A destruction that reached the mirror but not its commit is carried out first. Otherwise the next entry
         would cite the same predecessor, and the mirror's chain would be broken for ever."""
         (count,) = connection.execute("SELECT count(*) FROM ledger").fetchone()
@@ -280,7 +288,7 @@ class SqliteVault:
 
     def _enter(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         tenant: str,
         subject: UUID,
         reason: str,
@@ -311,11 +319,34 @@ class SqliteVault:
         """How many data keys and directory rows of the subject there still are."""
         with self.database.read() as connection:
             (count,) = connection.execute(
-                "SELECT (SELECT count(*) FROM data_key WHERE tenant = :tenant AND subject = :subject)"
-                " + (SELECT count(*) FROM directory WHERE tenant = :tenant AND subject = :subject)",
-                {"tenant": tenant, "subject": subject.bytes},
+                "SELECT (SELECT count(*) FROM data_key WHERE tenant = ? AND subject = ?)"
+                " + (SELECT count(*) FROM directory WHERE tenant = ? AND subject = ?)",
+                (tenant, subject.bytes) * 2,
             ).fetchone()
         return int(count)
+
+
+def _find_keys(
+    connection: Connection, tenant: str, keys: TenantKeys, kids: set[bytes]
+) -> Iterator[tuple[bytes, KeyState]]:
+    """The ledger is asked first: a key that it calls destroyed stays destroyed, even if somebody put its row back;
+    and one that was struck out of the ledger is an alarm, not alive again."""
+    for part in parts(list(kids)):
+        dead = connection.execute(
+            "SELECT kid, reason FROM destroyed_key LEFT JOIN ledger ON ledger.sequence = destroyed_key.sequence"
+            f" WHERE destroyed_key.tenant = ? AND kid IN ({marks(part)})",
+            (tenant, *part),
+        ).fetchall()
+        yield from ((kid, _DEAD[reason]) for kid, reason in dead if reason in _DEAD)
+        living = [kid for kid in part if kid not in {kid for kid, _ in dead}]
+        rows = connection.execute(
+            "SELECT subject, category, period, kid, wrapped FROM data_key"
+            f" WHERE tenant = ? AND kid IN ({marks(living)})",
+            (tenant, *living),
+        ).fetchall()
+        for row in rows if living else ():
+            if (key := unwrap_data_key(tenant, keys, *row)) is not None:
+                yield key.key.kid, key
 
 
 def unwrap_data_key(
@@ -333,12 +364,12 @@ def unwrap_data_key(
     return SubjectKey(UUID(bytes=subject), key, raw)
 
 
-def _last_hash(connection: sqlite3.Connection) -> str:
+def _last_hash(connection: Connection) -> str:
     last = connection.execute("SELECT hash FROM ledger ORDER BY sequence DESC LIMIT 1").fetchone()
     return str(last[0]) if last else GENESIS
 
 
-def _entry_of(connection: sqlite3.Connection, tenant: str, subject: UUID) -> Destroyed | None:
+def _entry_of(connection: Connection, tenant: str, subject: UUID) -> Destroyed | None:
     row = connection.execute(
         "SELECT sequence FROM ledger WHERE tenant = ? AND subject = ? AND reason = ?",
         (tenant, subject.bytes, ERASED),

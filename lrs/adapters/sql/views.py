@@ -1,4 +1,4 @@
-"""Report views on SQLite: rows by generation, one generation of each view live.
+"""Report views: rows by generation, one generation of each view live.
 
 A rebuild fills a new generation beside the live one; making it live is one row. Tracking is the library's, one
 name a generation (``completion@3``), moved in the transaction that writes the rows.
@@ -10,38 +10,40 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from eventsourcing.persistence import RecordConflictError, Tracking
+from eventsourcing.persistence import RecordConflictError
 
-from lrs.adapters.sqlite.datastore import Cursor, Datastore
-from lrs.adapters.sqlite.recorder import EventRecorder
+from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts
 from lrs.ports import Generation, ViewFilter, ViewKey, ViewRow
 
 _COLUMNS = "subject, activity, registration, first_at, last_at, groupings, facts"
 
 
-class SqliteViewWriter:
+class SqlViewWriter:
     """One transaction over generations of views."""
 
-    def __init__(self, cursor: Cursor) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def load(self, of: Generation, keys: Iterable[ViewKey]) -> dict[ViewKey, ViewRow]:
         """The rows that are there."""
         found = {}
         for key in keys:
-            self._cursor.execute(
+            row = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM view_row WHERE view = ? AND generation = ?"
                 " AND activity = ? AND registration = ? AND subject = ?",
                 (of.view, of.number, key.activity, key.registration, key.subject.bytes),
-            )
-            if row := self._cursor.fetchone():
+            ).fetchone()
+            if row:
                 found[key] = _view_row(row)
         return found
 
     def store(self, of: Generation, rows: Iterable[ViewRow]) -> None:
         """Write rows, over what was there."""
-        self._cursor.executemany(
-            "INSERT OR REPLACE INTO view_row VALUES (?,?,?,?,?,?,?,?,?)",
+        self._connection.executemany(
+            "INSERT INTO view_row VALUES (?,?,?,?,?,?,?,?,?)"
+            " ON CONFLICT (view, generation, activity, registration, subject) DO UPDATE SET"
+            " first_at = excluded.first_at, last_at = excluded.last_at, groupings = excluded.groupings,"
+            " facts = excluded.facts",
             [
                 (
                     of.view,
@@ -60,7 +62,7 @@ class SqliteViewWriter:
 
     def remove(self, of: Generation, keys: Iterable[ViewKey]) -> None:
         """Take rows out."""
-        self._cursor.executemany(
+        self._connection.executemany(
             "DELETE FROM view_row WHERE view = ? AND generation = ?"
             " AND activity = ? AND registration = ? AND subject = ?",
             [(of.view, of.number, key.activity, key.registration, key.subject.bytes) for key in keys],
@@ -68,79 +70,79 @@ class SqliteViewWriter:
 
     def tombstones(self, subjects: Iterable[UUID]) -> set[UUID]:
         """Which of these subjects are erased."""
-        erased = set()
-        for subject in subjects:
-            self._cursor.execute("SELECT 1 FROM tombstone WHERE subject = ?", (subject.bytes,))
-            if self._cursor.fetchone():
-                erased.add(subject)
-        return erased
+        return {
+            UUID(bytes=row[0])
+            for part in parts([one.bytes for one in subjects])
+            for row in self._connection.execute(
+                f"SELECT subject FROM tombstone WHERE subject IN ({marks(part)})", part
+            ).fetchall()
+        }
 
     def alarm(self, position: int, code: str) -> None:
         """Keep that an event could not be folded."""
-        self._cursor.execute("INSERT OR IGNORE INTO alarm VALUES (?,?)", (position, code))
+        self._connection.execute(
+            "INSERT INTO alarm VALUES (?,?) ON CONFLICT (position) DO NOTHING", (position, code)
+        )
 
 
-class SqliteViews:
+class SqlViews:
     """The report views of one tenant."""
 
-    def __init__(self, datastore: Datastore, recorder: EventRecorder) -> None:
-        self._datastore = datastore
-        self._recorder = recorder
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def live(self, view: str) -> Generation:
         """The generation that answers; a view never written has number 1 at position 0."""
-        with self._datastore.reading() as c:
-            return self._live(c, view)
-
-    def _live(self, c: Cursor, view: str) -> Generation:
-        c.execute("SELECT generation FROM view WHERE name = ?", (view,))
-        row = c.fetchone()
-        return self._generation(c, view, row[0] if row else 1)
-
-    def _generation(self, c: Cursor, view: str, number: int) -> Generation:
-        c.execute("SELECT notification_id FROM tracking WHERE application_name = ?", (f"{view}@{number}",))
-        row = c.fetchone()
-        return Generation(view, number, row[0] if row else 0)
+        with self._database.read() as c:
+            return _live(c, view)
 
     @contextmanager
-    def write(self, generations: Sequence[Generation], end: int) -> Iterator[SqliteViewWriter]:
+    def write(self, generations: Sequence[Generation], end: int) -> Iterator[SqlViewWriter]:
         """A transaction that moves the generations' tracking to ``end``. RecordConflictError when one of them
         is no longer where the caller saw it: another runner was faster."""
-        with self._datastore.writing() as c:
-            _take_gate(c)
+        with self._database.write() as c:
+            self._hold_gate(c)
             for one in generations:
-                dropped = one.number < self._live(c, one.view).number
-                if dropped or self._generation(c, one.view, one.number) != one:
+                if one.number < _live(c, one.view).number:
                     raise RecordConflictError
-            yield SqliteViewWriter(c)
-            for one in generations:
-                self._recorder.track(c, Tracking(f"{one.view}@{one.number}", end))
+                _move_tracking(c, one, end)
+            yield SqlViewWriter(c)
+
+    def _hold_gate(self, c: Connection) -> None:
+        """The gate between projectors and erasures: projectors hold it together, an erasure alone."""
+        c.execute(f"SELECT one FROM gate{self._database.for_share}").fetchone()
+
+    def _take_gate(self, c: Connection) -> None:
+        c.execute(f"SELECT one FROM gate{self._database.for_update}").fetchone()
 
     def begin(self, view: str) -> Generation:
         """A new, empty generation beside the live one; what an unfinished one left is dropped."""
-        with self._datastore.writing() as c:
-            _take_gate(c)
-            number = self._live(c, view).number + 1
+        with self._database.write() as c:
+            self._take_gate(c)
+            number = _live(c, view).number + 1
             _drop(c, Generation(view, number, 0))
         return Generation(view, number, 0)
 
     def swap(self, new: Generation) -> bool:
         """Make the new generation the live one and drop the old; True when both held the same rows.
         RecordConflictError while they are not at the same position."""
-        with self._datastore.writing() as c:
-            _take_gate(c)
-            old = self._live(c, new.view)
-            if old.number >= new.number or self._generation(c, new.view, new.number).position != old.position:
+        with self._database.write() as c:
+            self._take_gate(c)
+            old = _live(c, new.view)
+            if old.number >= new.number or _generation(c, new.view, new.number).position != old.position:
                 raise RecordConflictError
             same = all(a == b for a, b in _side_by_side(c, old, new))
-            c.execute("INSERT OR REPLACE INTO view VALUES (?,?)", (new.view, new.number))
+            c.execute(
+                "INSERT INTO view VALUES (?,?) ON CONFLICT (name) DO UPDATE SET generation = excluded.generation",
+                (new.view, new.number),
+            )
             _drop(c, old)
         return same
 
     def select(self, views: tuple[str, str], wanted: ViewFilter) -> list[tuple[ViewRow, ViewRow]]:
         """Rows of two live views side by side, ordered by activity, registration, subject."""
-        with self._datastore.reading() as c:
-            first, second = (self._live(c, view) for view in views)
+        with self._database.read() as c:
+            first, second = (_live(c, view) for view in views)
             condition, values = _condition(wanted)
             columns = ", ".join(f"{table}.{name}" for table in "ab" for name in _COLUMNS.split(", "))
             sql = (
@@ -150,67 +152,92 @@ class SqliteViews:
                 f" WHERE a.view = ? AND a.generation = ?{condition}"
                 " ORDER BY a.activity, a.registration, a.subject LIMIT ?"
             )
-            c.execute(sql, (second.view, second.number, first.view, first.number, *values, wanted.limit))
-            return [(_view_row(row[:7]), _view_row(row[7:])) for row in map(tuple, c.fetchall())]
+            found = c.execute(sql, (second.view, second.number, first.view, first.number, *values, wanted.limit))
+            return [(_view_row(row[:7]), _view_row(row[7:])) for row in map(tuple, found.fetchall())]
 
     def dump(self, of: Generation) -> Iterator[tuple[Any, ...]]:
         """Every row in canonical order: equal dumps are equal views."""
-        with self._datastore.reading() as c:
+        with self._database.read() as c:
             yield from _rows(c, of)
 
     def alarms(self) -> int:
         """How many events could not be folded."""
-        with self._datastore.reading() as c:
-            c.execute("SELECT count(*) FROM alarm")
-            return int(c.fetchone()[0])
+        with self._database.read() as c:
+            return int(c.execute("SELECT count(*) FROM alarm").fetchone()[0])
 
 
-def _take_gate(c: Cursor) -> None:
-    """The head row is the gate between projectors and erasures: whoever writes it first goes first."""
-    c.execute("UPDATE head SET position = position")
+def _live(c: Connection, view: str) -> Generation:
+    row = c.execute("SELECT generation FROM view WHERE name = ?", (view,)).fetchone()
+    return _generation(c, view, row[0] if row else 1)
 
 
-def _rows(c: Cursor, of: Generation) -> Iterator[tuple[Any, ...]]:
-    c.execute(
+def _generation(c: Connection, view: str, number: int) -> Generation:
+    sql = "SELECT notification_id FROM tracking WHERE application_name = ?"
+    row = c.execute(sql, (_tracked(view, number),)).fetchone()
+    return Generation(view, number, row[0] if row else 0)
+
+
+def _tracked(view: str, number: int) -> str:
+    return f"{view}@{number}"
+
+
+def _move_tracking(c: Connection, of: Generation, end: int) -> None:
+    """From where the caller saw it to ``end``, or not at all: another runner waits here, and then sees itself
+    beaten."""
+    name = _tracked(of.view, of.number)
+    moved = c.execute(
+        "UPDATE tracking SET notification_id = ? WHERE application_name = ? AND notification_id = ?",
+        (end, name, of.position),
+    ).rowcount
+    if moved == 0 and of.position == 0:
+        moved = c.execute(
+            "INSERT INTO tracking VALUES (?,?) ON CONFLICT (application_name) DO NOTHING", (name, end)
+        ).rowcount
+    if moved == 0:
+        raise RecordConflictError
+
+
+def _rows(c: Connection, of: Generation) -> Iterator[tuple[Any, ...]]:
+    found = c.execute(
         "SELECT activity, registration, subject, first_at, last_at, groupings, facts FROM view_row"
         " WHERE view = ? AND generation = ? ORDER BY activity, registration, subject",
         (of.view, of.number),
     )
-    while rows := c.fetchmany(500):
+    while rows := found.fetchmany(ROWS_FETCHED):
         yield from map(tuple, rows)
 
 
-def _side_by_side(c: Cursor, old: Generation, new: Generation) -> Iterator[tuple[Any, Any]]:
-    c.execute("SELECT count(*) FROM view_row WHERE view = ? AND generation = ?", (old.view, old.number))
-    before = c.fetchone()[0]
-    c.execute("SELECT count(*) FROM view_row WHERE view = ? AND generation = ?", (new.view, new.number))
-    yield before, c.fetchone()[0]
-    c.execute(
+def _side_by_side(c: Connection, old: Generation, new: Generation) -> Iterator[tuple[Any, Any]]:
+    counted = "SELECT count(*) FROM view_row WHERE view = ? AND generation = ?"
+    before = c.execute(counted, (old.view, old.number)).fetchone()[0]
+    yield before, c.execute(counted, (new.view, new.number)).fetchone()[0]
+    (same,) = c.execute(
         "SELECT count(*) FROM view_row a JOIN view_row b USING (view, activity, registration, subject,"
         " first_at, last_at, groupings, facts) WHERE view = ? AND a.generation = ? AND b.generation = ?",
         (old.view, old.number, new.number),
-    )
-    yield before, c.fetchone()[0]
+    ).fetchone()
+    yield before, same
 
 
-def _drop(c: Cursor, of: Generation) -> None:
+def _drop(c: Connection, of: Generation) -> None:
     c.execute("DELETE FROM view_row WHERE view = ? AND generation = ?", (of.view, of.number))
-    c.execute("DELETE FROM tracking WHERE application_name = ?", (f"{of.view}@{of.number}",))
+    c.execute("DELETE FROM tracking WHERE application_name = ?", (_tracked(of.view, of.number),))
 
 
 def _condition(wanted: ViewFilter) -> tuple[str, list[Any]]:
     asked: list[tuple[str, list[Any]]] = []
     if wanted.subjects is not None:
-        marks = ",".join("?" * len(wanted.subjects))
-        asked.append((f"a.subject IN ({marks})", [one.bytes for one in wanted.subjects]))
+        asked.append((f"a.subject IN ({marks(wanted.subjects)})", [one.bytes for one in wanted.subjects]))
     if wanted.without:
-        marks = ",".join("?" * len(wanted.without))
-        asked.append((f"a.subject NOT IN ({marks})", [one.bytes for one in wanted.without]))
+        without = [one.bytes for one in wanted.without]
+        asked.append((f"a.subject NOT IN ({marks(without)})", without))
     if wanted.activity is not None:
         asked.append(("a.activity = ?", [wanted.activity]))
     if wanted.cohort is not None:
-        in_grouping = "EXISTS (SELECT 1 FROM json_each(a.groupings) WHERE value = ?)"
-        asked.append((f"(a.registration = ? OR {in_grouping})", [wanted.cohort.lower(), wanted.cohort]))
+        # A text in JSON, its quotes included, stands in a list of texts only as an item of it.
+        grouping = orjson.dumps(wanted.cohort).decode()
+        in_groupings = "replace(a.groupings, ?, '') <> a.groupings"
+        asked.append((f"(a.registration = ? OR {in_groupings})", [wanted.cohort.lower(), grouping]))
     if wanted.since_us is not None:
         asked.append(("a.last_at > ?", [wanted.since_us]))
     if wanted.until_us is not None:
@@ -226,7 +253,7 @@ def _condition(wanted: ViewFilter) -> tuple[str, list[Any]]:
     return "".join(f" AND {sql}" for sql, _ in asked), [value for _, values in asked for value in values]
 
 
-def _view_row(row: Any) -> ViewRow:
+def _view_row(row: Row) -> ViewRow:
     subject, activity, registration, first_at, last_at, groupings, facts = row
     return ViewRow(
         ViewKey(UUID(bytes=subject), activity, registration),

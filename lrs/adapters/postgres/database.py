@@ -1,0 +1,307 @@
+"""One schema of a PostgreSQL database, over a pool of connections that all schemas share.
+
+It must not know what is stored. Driver errors leave here as errors of the caller's choosing, without the server's
+messages: those repeat values. What can go wrong, by what the caller can do:
+
+    IntegrityError     a row is there already: look at it and decide
+    OperationalError   no connection, a time limit, a restart, a stand-in that does not take writes: try again
+    DatabaseError      anything else is a fault of ours
+
+A transaction is BEGIN with the schema in one message, the statements, and COMMIT. Only a connection that broke
+before anything was said is replaced silently; what broke later may have been done, and the caller has to look.
+"""
+
+import contextlib
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from eventsourcing.persistence import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+)
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8BinaryDumper
+from psycopg_pool import ConnectionPool
+
+from lrs.domain.errors import StoreUnavailable
+
+Raw = psycopg.Connection[tuple[Any, ...]]
+
+# A connection that is asked for is there within this time, or the caller is told to try again.
+POOL_SECONDS_MAX = 10.0
+# The server takes at most 65,535 parameters a statement; messages stay small, too.
+_PARAMETERS_MAX = 20_000
+_BYTES_MAX = 4 * 1024 * 1024
+# A broken connection before the first statement: others in the pool are probably broken, too.
+_BEGINNINGS_MAX = 20
+_CONNECTING = {
+    "connect_timeout": "5",
+    "target_session_attrs": "read-write",
+    # An answer that does not come is a broken connection after this long, not after two hours.
+    "tcp_user_timeout": "10000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "application_name": "lethe",
+}
+# Plans walk the index that the query names; nothing here is better done by reading a whole table.
+_SESSION = (
+    "SET search_path = ''",
+    "SET statement_timeout = '30s'",
+    "SET lock_timeout = '15s'",
+    "SET idle_in_transaction_session_timeout = '60s'",
+    "SET jit = off",
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET enable_bitmapscan = off",
+)
+_RETRIABLE = (
+    psycopg.OperationalError,  # includes the pool's timeout
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.InternalError_,
+)
+MIGRATE = "the store is not at the version of this release: run `lrs migrate`"
+_INSERT = re.compile(r"(INSERT INTO \w+ VALUES )(\(.*?\))( ON CONFLICT.*)?")
+
+
+def store_error(error: psycopg.Error) -> PersistenceError:
+    """The library's error for a driver's; of the message only the kind and the SQLSTATE."""
+    said = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
+    if isinstance(error, psycopg.IntegrityError):
+        return IntegrityError(said)
+    if isinstance(error, _RETRIABLE):
+        return OperationalError(said)
+    if isinstance(error, psycopg.InterfaceError):
+        return InterfaceError(said)
+    return DatabaseError(said)
+
+
+def conninfo(url: str, **other: str) -> str:
+    """Where to connect, with our defaults for what the URL does not say. InterfaceError for no URL at all."""
+    try:
+        said = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise InterfaceError("the database's URL can not be read") from error
+    return make_conninfo(**(_CONNECTING | other | {name: str(value) for name, value in said.items() if value}))
+
+
+def open_pool(url: str, role: str, connections: int, **other: str) -> "ConnectionPool[Raw]":
+    """A pool whose connections have taken on the role; made as they are needed. OperationalError when the server
+    does not answer now, StoreUnavailable when the role was not made or may not be taken on."""
+    try:
+        with psycopg.connect(conninfo(url, **other), autocommit=True) as connection:
+            connection.execute(f"SET ROLE {role}")
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
+        raise StoreUnavailable(MIGRATE) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreUnavailable(f"the database's user may not take on the role {role}: GRANT it") from error
+    except psycopg.Error as error:
+        raise store_error(error) from error
+
+    def configure(connection: Raw) -> None:
+        # One type for all numbers: what a statement is prepared for does not depend on their size.
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+        connection.execute(f"SET ROLE {role}")
+        connection.execute("; ".join(_SESSION))
+
+    return ConnectionPool(
+        conninfo(url, **other),
+        kwargs={"autocommit": True},
+        min_size=min(2, connections),
+        max_size=connections,
+        timeout=POOL_SECONDS_MAX,
+        max_waiting=1_000,
+        reconnect_timeout=60.0,
+        configure=configure,
+        open=True,
+    )
+
+
+class Connection:
+    """One transaction at work, spoken to in the SQL that SQLite understands, too."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
+        """One statement."""
+        return self._raw.execute(_translated(sql), values, binary=True)
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> "_Count":
+        """The statement for every row: inserts as one with many rows, others one after the other."""
+        if not rows:
+            return _Count(0)
+        insert = _INSERT.fullmatch(sql)
+        if insert is None:
+            return _Count(sum(self.execute(sql, row).rowcount for row in rows))
+        before, marks, after = insert[1], insert[2], insert[3] or ""
+        return _Count(
+            sum(
+                self._raw.execute(
+                    _many(before, marks, after, len(part)), [value for row in part for value in row]
+                ).rowcount
+                for part in _parts(rows)
+            )
+        )
+
+
+class _Count:
+    """How many rows were written."""
+
+    def __init__(self, rowcount: int) -> None:
+        self.rowcount = rowcount
+
+    def fetchone(self) -> None:
+        """Nothing."""
+
+    def fetchmany(self, _size: int) -> list[Any]:
+        """Nothing."""
+        return []
+
+    def fetchall(self) -> list[Any]:
+        """Nothing."""
+        return []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
+@functools.lru_cache(1_000)
+def _translated(sql: str) -> bytes:
+    return sql.replace("?", "%s").encode()
+
+
+@functools.lru_cache(1_000)
+def _many(before: str, marks: str, after: str, rows: int) -> bytes:
+    return _translated(before + ",".join([marks] * rows) + after)
+
+
+def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """Stretches of rows that one message can take."""
+    most = max(1, _PARAMETERS_MAX // len(rows[0]))
+    start = size = 0
+    for number, row in enumerate(rows):
+        size += sum(len(value) for value in row if isinstance(value, bytes | str))
+        if number > start and (size > _BYTES_MAX or number - start >= most):
+            yield rows[start:number]
+            start, size = number, 0
+    yield rows[start:]
+
+
+class Database:
+    """One schema; safe to use from several threads."""
+
+    for_update = " FOR UPDATE"
+    for_share = " FOR SHARE"
+
+    def __init__(
+        self,
+        pool: "ConnectionPool[Raw]",
+        schema: str,
+        error: Callable[[psycopg.Error], Exception] = store_error,
+    ) -> None:
+        self.pool = pool
+        self._error = error
+        path = f'SET LOCAL search_path = "{schema}"'
+        self._begin_reading = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {path}".encode()
+        self._begin_writing = f"BEGIN ISOLATION LEVEL READ COMMITTED; {path}".encode()
+        self._looks = functools.lru_cache(100)(
+            lambda columns, table: f'SELECT {columns} FROM "{schema}".{table}'.encode()
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot to read from."""
+        with self._transaction(self._begin_reading) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, whole or not at all, on the disk when it has ended."""
+        with self._transaction(self._begin_writing) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: bytes) -> Iterator[Connection]:
+        try:
+            raw = self._begun(begin)
+            try:
+                yield Connection(raw)
+                _commit(raw)
+            finally:
+                _roll_back(raw)
+                self.pool.putconn(raw)
+        except psycopg.Error as error:
+            raise self._error(error) from error
+
+    def _begun(self, begin: bytes) -> Raw:
+        for _ in range(_BEGINNINGS_MAX):
+            raw = self.pool.getconn()
+            try:
+                raw.execute(begin)
+            except psycopg.OperationalError:
+                self.pool.putconn(raw)
+                if not raw.closed:
+                    raise
+            except BaseException:
+                self.pool.putconn(raw)
+                raise
+            else:
+                return raw
+        raise psycopg.OperationalError("no connection holds")
+
+    def look(self, columns: str, table: str) -> Any:
+        """The one row of a table, read now by the shortest way."""
+        sql = self._looks(columns, table)
+        try:
+            for _ in range(_BEGINNINGS_MAX):
+                raw = self.pool.getconn()
+                try:
+                    return raw.execute(sql).fetchone()
+                except psycopg.OperationalError:
+                    if not raw.closed:
+                        raise
+                finally:
+                    self.pool.putconn(raw)
+            raise psycopg.OperationalError("no connection holds")
+        except psycopg.Error as error:
+            raise self._error(error) from error
+
+    def checkpoint(self) -> None:
+        """Nothing: the server overwrites what was deleted when it vacuums. The guarantee is the keys' end."""
+
+    def close(self) -> None:
+        """Nothing: the pool belongs to all."""
+
+
+def _commit(raw: Raw) -> None:
+    """End the transaction. A commit whose wait for the standby was cut short is not an acknowledgement: the server
+    says so in a warning only."""
+    warned: list[Diagnostic] = []
+    raw.add_notice_handler(warned.append)
+    try:
+        ended = raw.execute(b"COMMIT").statusmessage
+    finally:
+        raw.remove_notice_handler(warned.append)
+    if warned or ended != "COMMIT":
+        raw.close()
+        raise psycopg.OperationalError("the commit is not known to be safe")
+
+
+def _roll_back(raw: Raw) -> None:
+    """End what did not end. A connection that can not even do this is thrown away by the pool."""
+    if raw.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        with contextlib.suppress(psycopg.Error):
+            raw.rollback()

@@ -1,0 +1,72 @@
+"""The store on PostgreSQL: a schema a tenant and one for the control store, over one pool."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import psycopg
+from eventsourcing.persistence import PersistenceError
+from psycopg_pool import ConnectionPool
+
+from lrs.adapters.postgres.database import MIGRATE, Database, Raw, open_pool, store_error
+from lrs.adapters.postgres.migrating import create_tenant, drop_tenant
+from lrs.adapters.postgres.schema import CONTROL_SCHEMA, SERVICE, VERSION, schema_of
+from lrs.adapters.sql.control import SqlControl
+from lrs.adapters.sql.statements import TERM_KEY_BYTES
+from lrs.adapters.sql.store import SqlTenantStore
+from lrs.domain.errors import StoreUnavailable
+
+
+class PostgresStores:
+    """The tenants' schemas, each opened once a process."""
+
+    def __init__(self, url: str, owner_url: str, connections: int, now: Callable[[], datetime]) -> None:
+        self._owner_url = owner_url
+        self._now = now
+        self.pool: ConnectionPool[Raw] = open_pool(url, SERVICE, connections)
+        self._open: dict[str, SqlTenantStore] = {}
+        self._lock = threading.Lock()
+
+    def create(self, tenant: str) -> None:
+        """Make the place for a tenant's records; again: nothing."""
+        create_tenant(self._owner_url, tenant, secrets.token_bytes(TERM_KEY_BYTES))
+        self.open(tenant)
+
+    def open(self, tenant: str) -> SqlTenantStore:
+        """A tenant's store. StoreUnavailable when it is not there, or not of this release's version."""
+        found = self._open.get(tenant)
+        if found is None:
+            with self._lock:
+                database = Database(self.pool, schema_of(tenant), store_error)
+                check_version(database)
+                found = self._open.setdefault(tenant, SqlTenantStore(tenant, database, self._now))
+        return found
+
+    def remove(self, tenant: str) -> None:
+        """Remove a deleted tenant's store."""
+        self._open.pop(tenant, None)
+        drop_tenant(self._owner_url, tenant)
+
+    def control(self) -> SqlControl:
+        """The control store, in its own schema. StoreUnavailable where `lrs migrate` did not make it."""
+        database = Database(self.pool, CONTROL_SCHEMA, store_error)
+        check_version(database)
+        return SqlControl(database, self._now)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._open.clear()
+        self.pool.close()
+
+
+def check_version(database: Database) -> None:
+    """StoreUnavailable unless the schema has this release's tables."""
+    try:
+        row = database.look("version", "migration")
+    except PersistenceError as error:
+        if isinstance(error.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            raise StoreUnavailable(MIGRATE) from error
+        raise
+    if row is None or row[0] != VERSION:
+        raise StoreUnavailable(MIGRATE)

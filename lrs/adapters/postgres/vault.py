@@ -1,0 +1,74 @@
+"""The vault in a PostgreSQL database of its own, under a role of its own.
+
+A fresh vault is named first (a fence at epoch 0), then EK(1) is made for that name, then the fence moves to
+epoch 1: a crash in between leaves a draft, which is finished here.
+"""
+
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from lrs.adapters.postgres.database import Database, Raw, open_pool
+from lrs.adapters.postgres.schema import VAULT, VAULT_SCHEMA
+from lrs.adapters.postgres.stores import check_version
+from lrs.adapters.vault.opening import (
+    FIRST_EPOCH,
+    alone_in,
+    check_no_keys,
+    find_root,
+    make_first_epoch_key,
+    unlock,
+)
+from lrs.adapters.vault.vault import KeyVault
+from lrs.domain.errors import KeyStoreUnavailable
+
+_DRAFT = 0
+
+
+class VaultDatabase(Database):
+    """The vault's schema, with a pool of its own."""
+
+    def __init__(self, pool: "ConnectionPool[Raw]") -> None:
+        super().__init__(pool, VAULT_SCHEMA, _unavailable)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.pool.close()
+
+
+def _unavailable(error: psycopg.Error) -> Exception:
+    return KeyStoreUnavailable(f"{type(error).__name__} {error.sqlstate or ''}".rstrip())
+
+
+def open_postgres_vault(
+    url: str, key_dir: Path, *, connections: int, root_key: str | None, root_file: Path | None
+) -> KeyVault:
+    """The vault behind ``url``, its EK and ledger mirror in ``key_dir``; VaultRefused when it must not open,
+    StoreUnavailable where `lrs migrate` did not make its tables."""
+    database = VaultDatabase(open_pool(url, VAULT, connections))
+    try:
+        check_version(Database(database.pool, VAULT_SCHEMA))
+        with alone_in(key_dir):
+            fence = database.look("vault, epoch", "fence")
+            fresh = fence is None or fence[1] == _DRAFT
+            if fresh:
+                check_no_keys(key_dir, unfinished=fence is not None)
+            root = find_root(key_dir, root_key, root_file, fresh=fresh)
+            if fresh:
+                _create(database, key_dir, root, fence[0] if fence else None)
+            return unlock(database, key_dir, root)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _create(database: Database, key_dir: Path, root: bytes, draft: str | None) -> None:
+    vault_id = draft or uuid4().hex
+    if draft is None:
+        with database.write() as connection:
+            connection.execute("INSERT INTO fence VALUES (1, ?, ?, 0)", (vault_id, _DRAFT))
+    make_first_epoch_key(key_dir, root, vault_id)
+    with database.write() as connection:
+        connection.execute("UPDATE fence SET epoch = ? WHERE epoch = ?", (FIRST_EPOCH, _DRAFT))

@@ -1,0 +1,61 @@
+"""Writing the statement index: what a statement is found by, in the transaction that stores it.
+
+A statement has one verb, at most one object and one registration: they are columns. People and other activities
+are many: they are rows of ``term``. What was indexed is kept with the statement, so that it can be taken out.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from lrs.adapters.sql.database import Connection
+from lrs.ports import AgentRow, IndexRow
+
+# The casts tell PostgreSQL the type of a column in which no row of a batch has a value.
+_INSERT_STATEMENT = "INSERT INTO statement VALUES (?,?,CAST(? AS BIGINT),CAST(? AS BIGINT),CAST(? AS BIGINT),?)"
+
+
+def insert_index(
+    c: Connection, positions: Sequence[int], events: Sequence[StoredEvent], index: Sequence[IndexRow | None]
+) -> None:
+    """Index rows of statements and exchanges, and what voiding statements void."""
+    indexed = [(at, one, row) for at, one, row in zip(positions, events, index, strict=True) if row]
+    c.executemany(
+        _INSERT_STATEMENT,
+        [
+            (at, row.owners, row.verb, row.object, row.registration, pack_terms(row.terms))
+            for at, _, row in indexed
+            if row.owners
+        ],
+    )
+    c.executemany("INSERT INTO term VALUES (?,?)", [(term, at) for at, _, row in indexed for term in row.terms])
+    for _, one, row in indexed:
+        if row.voids is not None:
+            assert isinstance(one.originator_id, UUID)
+            _insert_voided(c, one.originator_id.bytes, row.voids.bytes)
+
+
+def _insert_voided(c: Connection, voiding: bytes, target: bytes) -> None:
+    # xAPI 1.0.3 Data 2.3.2: a voiding statement can not be voided, whichever of the two came first.
+    voids_voiding = c.execute("SELECT 1 FROM voided WHERE voiding = ?", (target,)).fetchone() is not None
+    c.execute("INSERT INTO voided VALUES (?,?)", (voiding, None if voids_voiding else target))
+    c.execute("UPDATE voided SET target = NULL WHERE target = ?", (voiding,))
+
+
+def insert_agents(c: Connection, agents: Sequence[AgentRow]) -> None:
+    """Where exact agent objects are sealed."""
+    c.executemany("INSERT INTO agent VALUES (?,?,?)", [(a.subject.bytes, a.digest, a.number) for a in agents])
+
+
+def pack_terms(terms: Sequence[int]) -> bytes:
+    """Terms as 8 bytes each."""
+    return struct.pack(f">{len(terms)}q", *terms)
+
+
+def unpack_terms(packed: bytes) -> tuple[int, ...]:
+    """The terms again."""
+    unpacked: tuple[Any, ...] = struct.unpack(f">{len(packed) // 8}q", packed)
+    return unpacked

@@ -1,0 +1,99 @@
+"""The tables of one tenant and of the control store, in SQLite's spelling. A STORAGE FORMAT: migrate to change.
+
+``event`` is only ever inserted into. Everything else is disposable or bookkeeping and can be rebuilt from it.
+"""
+
+# Of these tables. A store of another version is migrated, or refused.
+VERSION = 1
+
+LOG = (
+    # Positions are given out by the head row, gapless and in commit order; stored is microseconds, UTC.
+    (
+        "CREATE TABLE event ("
+        " position INTEGER PRIMARY KEY, stored INTEGER NOT NULL,"
+        " originator_version INTEGER NOT NULL, originator_id BLOB NOT NULL,"
+        " topic TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (originator_id, originator_version))"
+    ),
+    (
+        "CREATE TABLE head ("
+        " one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, position INTEGER NOT NULL,"
+        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL)"
+    ),
+    "INSERT INTO head VALUES (1, 1, 0, 0, 0)",
+    # How far whom the log was followed by.
+    ("CREATE TABLE tracking ( application_name TEXT PRIMARY KEY, notification_id INTEGER NOT NULL) WITHOUT ROWID"),
+)
+
+TENANT = (
+    *LOG,
+    # Held by projectors and erasures.
+    "CREATE TABLE gate (one INTEGER PRIMARY KEY CHECK (one = 1))",
+    "INSERT INTO gate VALUES (1)",
+    # Settings of this file; 'term-key' blinds the terms, so that the index reads as numbers.
+    "CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    # Live statements; terms is what was indexed beyond the columns (packed 64-bit), so that it can be taken out.
+    (
+        "CREATE TABLE statement ("
+        " position INTEGER PRIMARY KEY, owners INTEGER NOT NULL,"
+        " verb INTEGER, object INTEGER, registration INTEGER, terms BLOB NOT NULL)"
+    ),
+    "CREATE INDEX statement_verb ON statement (verb)",  # SQLite adds the position to every index
+    "CREATE INDEX statement_object ON statement (object) WHERE object IS NOT NULL",
+    "CREATE INDEX statement_registration ON statement (registration) WHERE registration IS NOT NULL",
+    (
+        "CREATE TABLE term ("
+        " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
+    ),
+    # A voiding statement and its target; no target where that is a voiding statement itself.
+    "CREATE TABLE voided (voiding BLOB PRIMARY KEY, target BLOB) WITHOUT ROWID",
+    "CREATE INDEX voided_target ON voided (target)",
+    # Which exact agent objects are sealed already, by keyed digest.
+    (
+        "CREATE TABLE agent ("
+        " subject BLOB NOT NULL, digest BLOB NOT NULL, number INTEGER NOT NULL,"
+        " PRIMARY KEY (subject, digest)) WITHOUT ROWID"
+    ),
+    # Erased subjects: nothing is written about them any more.
+    "CREATE TABLE tombstone (subject BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
+    # Report views: which generation of each is live, and the rows of all generations.
+    "CREATE TABLE view (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID",
+    (
+        "CREATE TABLE view_row ("
+        " view TEXT NOT NULL, generation INTEGER NOT NULL, activity TEXT NOT NULL, registration TEXT NOT NULL,"
+        " subject BLOB NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+        " groupings TEXT NOT NULL, facts TEXT NOT NULL,"
+        " PRIMARY KEY (view, generation, activity, registration, subject)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX view_row_subject ON view_row (subject)",
+    # Events that could not be folded: corrupt, never silently left out.
+    "CREATE TABLE alarm (position INTEGER PRIMARY KEY, code TEXT NOT NULL)",
+    # The work list of data-subject requests.
+    (
+        "CREATE TABLE request ("
+        " id BLOB PRIMARY KEY, kind TEXT NOT NULL, status TEXT NOT NULL, requested_at INTEGER NOT NULL,"
+        " claimed_until INTEGER NOT NULL) WITHOUT ROWID"
+    ),
+    "CREATE INDEX request_age ON request (requested_at, id)",
+    # The sealed parts of an export's package; they go with their subject.
+    (
+        "CREATE TABLE package ("
+        " request BLOB NOT NULL, part INTEGER NOT NULL, subject BLOB NOT NULL, sealed BLOB NOT NULL,"
+        " PRIMARY KEY (request, part)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX package_subject ON package (subject)",
+)
+
+CONTROL = (
+    *LOG,
+    "CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL)",
+    "INSERT INTO fence VALUES (1, 0)",
+    "CREATE TABLE tenant (name TEXT PRIMARY KEY, id BLOB NOT NULL, created_at INTEGER NOT NULL) WITHOUT ROWID",
+    (
+        "CREATE TABLE credential ("
+        " key TEXT PRIMARY KEY, id BLOB NOT NULL, tenant TEXT NOT NULL, secret_sha256 TEXT NOT NULL,"
+        " scopes TEXT NOT NULL, created_at INTEGER NOT NULL, revoked INTEGER NOT NULL) WITHOUT ROWID"
+    ),
+    "CREATE INDEX credential_tenant ON credential (tenant)",
+    # Which process does what only one may do, and until when (microseconds, UTC).
+    "CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID",
+)

@@ -1,0 +1,126 @@
+"""The query of a page: which index drives it, what is asked of each candidate, between which positions.
+
+The condition that narrows most drives, in this order: people, registration, object, the activity anywhere, the
+verb, none. Its index is walked by position, so that a page costs what it holds, however much there is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lrs.adapters.sql.database import Connection, marks
+from lrs.ports import Selection
+
+Sql = tuple[str, list[Any]]
+
+_LAST = 2**62
+# Positions are gapless and ``stored`` rises with them: a bisection needs no index of its own.
+_POSITION_AT = (
+    "WITH RECURSIVE bisection (low, high) AS ("
+    " SELECT CAST(0 AS BIGINT), (SELECT position FROM head)"
+    " UNION ALL SELECT"
+    " CASE WHEN (SELECT stored FROM event WHERE position = (low + high + 1) / 2) <= ?"
+    " THEN (low + high + 1) / 2 ELSE low END,"
+    " CASE WHEN (SELECT stored FROM event WHERE position = (low + high + 1) / 2) <= ?"
+    " THEN high ELSE (low + high + 1) / 2 - 1 END"
+    " FROM bisection WHERE low < high)"
+    " SELECT low FROM bisection WHERE low = high"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Driver:
+    """An index that is walked: its tables, the column that gives the position, and the term it stands at."""
+
+    tables: str
+    at: str
+    condition: str = ""
+    term: int | None = None
+
+
+def bounds(c: Connection, selection: Selection) -> tuple[int, int]:
+    """since and until as positions: exclusive below, inclusive above (xAPI 1.0.3 Communication 2.1.3)."""
+    low = 0 if selection.since_us is None else _position_at(c, selection.since_us)
+    high = _LAST if selection.until_us is None else _position_at(c, selection.until_us)
+    if selection.after is not None and selection.ascending:
+        low = max(low, selection.after)
+    elif selection.after is not None:
+        high = min(high, selection.after - 1)
+    return low, high
+
+
+def _position_at(c: Connection, stored_us: int) -> int:
+    """The last position that was stored until then; 0: none."""
+    return int(c.execute(_POSITION_AT, (stored_us, stored_us)).fetchone()[0])
+
+
+def page_query(columns: str, selection: Selection, low: int, high: int) -> Sql:
+    """The page in order and one row more, which tells whether there is another page."""
+    order = "ASC" if selection.ascending else "DESC"
+    limit = selection.limit + 1
+    drivers, asked = _drivers(selection)
+    conditions = "".join(f" AND {sql}" for sql, _ in asked)
+    branches = [
+        f"FROM {one.tables} CROSS JOIN event e WHERE {one.condition}{one.at} > ? AND {one.at} <= ?"
+        f" AND e.position = {one.at}{conditions}"
+        " AND NOT EXISTS (SELECT 1 FROM voided v WHERE v.target = e.originator_id)"
+        f" ORDER BY {one.at} {order} LIMIT ?"
+        for one in drivers
+    ]
+    tail = [low, high, *(value for _, values in asked for value in values), limit]
+    values = [value for one in drivers for value in ([one.term, *tail] if one.condition else tail)]
+    if len(branches) == 1:
+        return f"SELECT {columns} {branches[0]}", values
+    # Each branch is cut at the limit by itself; a statement found by two of them is one statement.
+    union = " UNION ".join(
+        f"SELECT position FROM (SELECT {one.at} AS position {branch}) AS b"
+        for one, branch in zip(drivers, branches, strict=True)
+    )
+    sql = (
+        f"SELECT {columns} FROM (SELECT position FROM ({union}) AS u ORDER BY position {order} LIMIT ?) AS p"
+        f" CROSS JOIN event e WHERE e.position = p.position ORDER BY p.position {order}"
+    )
+    return sql, [*values, limit]
+
+
+def _drivers(wanted: Selection) -> tuple[list[_Driver], list[Sql]]:
+    """The indexes to walk (a statement that any of them finds is a candidate), and what is asked beyond."""
+    conditions = _conditions(wanted)
+    if not conditions:
+        return [_Driver("statement s", "s.position")], []
+    first, *asked = conditions
+    return first[0], [condition for _, condition in asked]
+
+
+def _conditions(wanted: Selection) -> list[tuple[list[_Driver], Sql]]:
+    """Each condition as what could drive, and as what is asked of a candidate; the narrowest first."""
+    found: list[tuple[list[_Driver], Sql]] = []
+    if wanted.people:
+        found.append(([_by_term(term) for term in wanted.people], _carries(wanted.people)))
+    if wanted.registration is not None:
+        found.append(_by_column("registration", wanted.registration))
+    if wanted.object is not None:
+        found.append(_by_column("object", wanted.object))
+    if wanted.anywhere is not None:
+        (drivers, (is_object, values)), elsewhere = _by_column("object", wanted.anywhere[0]), wanted.anywhere[1]
+        carried, terms = _carries((elsewhere,))
+        asked = (f"({is_object} OR {carried})", [*values, *terms])
+        found.append(([*drivers, _by_term(elsewhere)], asked))
+    if wanted.verb is not None:
+        found.append(_by_column("verb", wanted.verb))
+    return found
+
+
+def _by_column(column: str, term: int) -> tuple[list[_Driver], Sql]:
+    return [_Driver("statement s", "s.position", f"s.{column} = ? AND ", term)], (f"s.{column} = ?", [term])
+
+
+def _by_term(term: int) -> _Driver:
+    # CROSS JOIN keeps SQLite from choosing another driver than the term.
+    return _Driver(
+        "term t CROSS JOIN statement s", "t.position", "t.term = ? AND s.position = t.position AND ", term
+    )
+
+
+def _carries(terms: tuple[int, ...]) -> Sql:
+    sql = f"EXISTS (SELECT 1 FROM term x WHERE x.term IN ({marks(terms)}) AND x.position = s.position)"
+    return sql, list(terms)

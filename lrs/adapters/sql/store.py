@@ -1,0 +1,87 @@
+"""One tenant's store: the log and everything read beside it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from lrs.adapters.sql.database import Connection, Database, RowWriter
+from lrs.adapters.sql.index import insert_agents, insert_index, unpack_terms
+from lrs.adapters.sql.recorder import EventRecorder
+from lrs.adapters.sql.requests import SqlRequests, insert_requests
+from lrs.adapters.sql.statements import StatementIndex
+from lrs.adapters.sql.views import SqlViews
+from lrs.domain.filters import OF_SUBJECT, OWNER
+from lrs.ports import Purged
+
+_OF_SUBJECT = ("agent", "view_row", "package")
+
+
+class SqlTenantStore:
+    """All of one tenant."""
+
+    def __init__(self, tenant: str, database: Database, now: Callable[[], datetime]) -> None:
+        self.tenant = tenant
+        self._database = database
+        rows: dict[str, RowWriter] = {"agents": insert_agents, "requests": insert_requests}
+        self.recorder = EventRecorder(database, now, rows, insert_index)
+        self.statements = StatementIndex(database)
+        self.views = SqlViews(database)
+        self.requests = SqlRequests(database)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._database.close()
+
+    def purge(self, subject: UUID, sequence: int) -> Purged:
+        """Remove everything about a subject outside the log, leave a tombstone, note the fence's sequence in
+        the head so that an append resolved earlier rolls back; idempotent."""
+        with self._database.write() as c:
+            # The gate keeps projectors out, the head appends: none of them is between us and our commit.
+            c.execute(f"SELECT one FROM gate{self._database.for_update}").fetchone()
+            c.execute(
+                "UPDATE head SET"
+                " erasure_sequence = CASE WHEN erasure_sequence < ? THEN ? ELSE erasure_sequence END",
+                (sequence, sequence),
+            )
+            c.execute(
+                "INSERT INTO tombstone VALUES (?,?) ON CONFLICT (subject) DO NOTHING", (subject.bytes, sequence)
+            )
+            removed = {"statement": self._purge_statements(c, subject)}
+            for table in _OF_SUBJECT:
+                removed[table] = c.execute(f"DELETE FROM {table} WHERE subject = ?", (subject.bytes,)).rowcount
+            removed["term"] = self._purge_terms(c, subject)
+            left = self._left(c, subject)
+        self._database.checkpoint()
+        return Purged(removed, left)
+
+    def _purge_statements(self, c: Connection, subject: UUID) -> int:
+        """Statements leave the index when the last owner of their body goes."""
+        owned = self.statements.term(OWNER, subject.hex)
+        rows = c.execute(
+            "UPDATE statement SET owners = owners - 1 WHERE position IN (SELECT position FROM term WHERE term = ?)"
+            " RETURNING position, owners, terms",
+            (owned,),
+        ).fetchall()
+        gone = [(row[0], unpack_terms(row[2])) for row in rows if row[1] <= 0]
+        c.executemany(
+            "DELETE FROM term WHERE term = ? AND position = ?",
+            [(term, position) for position, terms in gone for term in terms],
+        )
+        c.executemany("DELETE FROM statement WHERE position = ?", [(position,) for position, _ in gone])
+        return len(gone)
+
+    def _purge_terms(self, c: Connection, subject: UUID) -> int:
+        terms: Sequence[Any] = [(self.statements.term(kind, subject.hex),) for kind in OF_SUBJECT]
+        return sum(c.execute("DELETE FROM term WHERE term = ?", term).rowcount for term in terms)
+
+    def _left(self, c: Connection, subject: UUID) -> dict[str, int]:
+        """Counted after the deletions, by the same names: the erasure's own check."""
+        left = {}
+        for table in _OF_SUBJECT:
+            sql = f"SELECT count(*) FROM {table} WHERE subject = ?"
+            left[table] = int(c.execute(sql, (subject.bytes,)).fetchone()[0])
+        terms = [self.statements.term(kind, subject.hex) for kind in OF_SUBJECT]
+        counted = c.execute("SELECT count(*) FROM term WHERE term IN (?,?,?,?)", terms)
+        left["term"] = int(counted.fetchone()[0])
+        return left
