@@ -31,7 +31,7 @@ def opened_system(*, new: bool = False) -> Iterator[System]:
     (``new``) makes one: a mistyped directory must not become an empty one."""
     with exit_codes():
         settings = load_settings()
-        if not new and not settings.data_dir.exists():
+        if not new and settings.database_url is None and not settings.data_dir.exists():
             raise InvalidRequest("there is no store in LRS_DATA_DIR: begin one with `lrs tenant create`")
         system = build(settings)
         try:

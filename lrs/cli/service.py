@@ -1,5 +1,7 @@
 """``lrs serve``, ``lrs demo`` and ``lrs rebuild``."""
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ from lrs.cli.demonstration import commands, prepare
 from lrs.cli.logs import write_log_to_stderr
 from lrs.cli.output import AsJson, exit_codes, opened_system, progress_bar, say, show, show_table
 from lrs.cli.serving import serve as run_service
+from lrs.cli.workers import Workers
 from lrs.config import load_settings
 from lrs.domain.errors import InvalidRequest
 from lrs.projections.rebuilding import rebuild as rebuild_view
@@ -25,14 +28,23 @@ def serve(
 ) -> None:
     """Run the service."""
     with exit_codes():
-        if workers > 1:
-            raise InvalidRequest("the embedded store is served by one process: --workers must be 1")
         settings = load_settings(host=host, port=port)
+        if workers > 1 and settings.database_url is None:
+            raise InvalidRequest("the embedded store is served by one process: --workers must be 1")
         write_log_to_stderr()
-        system = build(settings)
-        run_service(
-            system, settings.host, settings.port, lambda url: say(f"Lethe {__version__} is ready at {url}")
-        )
+        if workers == 1:
+            run_service(build(settings), settings.host, settings.port, _say_ready)
+            return
+        build(settings).close()  # what would keep every worker from starting is said once, and here
+
+        def work(listening: socket.socket, ready: Callable[[str], None]) -> None:
+            run_service(build(settings), settings.host, settings.port, ready, listening)
+
+        raise typer.Exit(Workers(work, settings.host, settings.port, workers).run(_say_ready))
+
+
+def _say_ready(url: str) -> None:
+    say(f"Lethe {__version__} is ready at {url}")
 
 
 def demo(

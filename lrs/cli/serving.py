@@ -30,8 +30,15 @@ class _Server(uvicorn.Server):
             self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def serve(system: System, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished, what waits is written."""
+def serve(
+    system: System,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    listening: socket.socket | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished, what waits is written. ``listening``: an
+    address that is bound already."""
     config = uvicorn.Config(
         system.application(),
         host=host,
@@ -51,7 +58,7 @@ def serve(system: System, host: str, port: int, ready: Callable[[str], None]) ->
     _tame_collector()
     system.start()
     try:
-        _Server(config, ready).run()
+        _Server(config, ready).run([listening] if listening else None)
     except KeyboardInterrupt:
         pass
     finally:

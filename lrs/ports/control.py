@@ -58,3 +58,11 @@ class ControlStore(Protocol):
     def credentials(self, tenant: str) -> list[CredentialRow]:
         """A tenant's credentials, oldest first."""
         ...
+
+    def lease(self, name: str, holder: str, now: datetime, *, seconds: int) -> bool:
+        """Whether this holder has the lease of that name for so long: nobody else had it, or theirs ran out."""
+        ...
+
+    def give_up(self, name: str, holder: str) -> None:
+        """Let go of a lease before it runs out."""
+        ...

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from uuid import UUID
 
-from eventsourcing.persistence import RecordConflictError
+from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
-from lrs.domain.errors import ExchangeConflict, StatementConflict, SubjectBusy
+from lrs.domain.errors import ExchangeConflict, KeyStoreUnavailable, StatementConflict, SubjectBusy
 from lrs.opening import Opener
 from lrs.ports import Clock, Reading, Recorded, StaleFence, TenantStore, Vault
 from lrs.recording.drafts import Draft
@@ -19,6 +19,10 @@ from lrs.tenancy import Tenants
 
 # How long a write about a person waits for that person's erasure to finish, before 503.
 BUSY_SECONDS_MAX = 5.0
+# How long a request waits for a store that does not answer, before 503.
+OUTAGE_SECONDS_MAX = 8.0
+_OUTAGE_PAUSE_SECONDS = 0.2
+_OUTAGES = (OperationalError, InterfaceError, KeyStoreUnavailable)
 # The fence may move and ids may collide while a group is written; each time it starts afresh.
 _ATTEMPTS_MAX = 50
 _AGENTS_CACHED_MAX = 100_000
@@ -60,20 +64,34 @@ class Recorder:
         for _ in range(_ATTEMPTS_MAX):
             group = [one for one in group if not one.future.done()]  # who was refused before the fence moved
             try:
-                waiting = self._attempt(store, group, known)
+                waiting = self._attempt_or_look(store, group, known)
             except StaleFence:
-                self._known_agents.pop(tenant, None)
-                continue
-            except RecordConflictError:
-                # Ids, or a subject's next number, were taken: look, then try again with what is left.
-                self._known_agents.pop(tenant, None)
-                known |= store.statements.by_ids([draft.id for one in group for draft in one.drafts])
-                continue
-            self._notify(tenant)
-            return waiting
+                pass
+            except _OUTAGES:
+                # The store restarts, or the answer to a commit was lost: the same ids once more. What was stored
+                # after all is met as a conflict, and is the same.
+                if all(time.monotonic() - one.submitted > OUTAGE_SECONDS_MAX for one in group):
+                    raise
+                time.sleep(_OUTAGE_PAUSE_SECONDS)
+            else:
+                if waiting is not None:
+                    self._notify(tenant)
+                    return waiting
+            self._known_agents.pop(tenant, None)
         for submission in group:
             submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))
         return []
+
+    def _attempt_or_look(
+        self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]
+    ) -> list[Submission] | None:
+        """As ``_attempt``; None where ids, or a subject's next number, were taken: then it is known by whom, and
+        what is left can be tried again."""
+        try:
+            return self._attempt(store, group, known)
+        except RecordConflictError:
+            known |= store.statements.by_ids([draft.id for one in group for draft in one.drafts])
+            return None
 
     def _attempt(
         self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]

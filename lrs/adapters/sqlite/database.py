@@ -97,7 +97,9 @@ class Database:
     def look(self, columns: str, table: str) -> Any:
         """The one row of a table, read now by the shortest way."""
         with self._borrowed() as connection:
-            return connection.execute(f"SELECT {columns} FROM {table}").fetchone()
+            # To the end of its rows: a SELECT that is left half-way holds on to its snapshot.
+            rows = connection.execute(f"SELECT {columns} FROM {table}").fetchall()
+            return rows[0] if rows else None
 
     def version(self) -> int:
         """Which version of tables the file says it has; 0: none yet."""
