@@ -6,9 +6,8 @@
 4. The use case does the work; its answer becomes headers and JSON.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from email.utils import format_datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,13 +17,14 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.access import caller_with
 from api.bodies import read_json
 from api.formats import is_uuid
 from api.parameters import StatementParameters, statement_parameters
 from api.problems import VERSION_HEADER
 from api.services import Services
 from api.shapes import check_statement, check_statements
+from api.thin import Answer
+from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
@@ -37,24 +37,30 @@ SUPPORTED = ("1.0.0", "1.0.1", "1.0.2", "1.0.3", "2.0.0")
 _VERSIONS = ((re.compile(r"1\.0(\.\d{1,3})?"), "1.0.3"), (re.compile(r"2\.0(\.\d{1,3})?"), "2.0.0"))
 _LANGUAGES_MAX = 50
 
-Answer = Callable[[Request], Awaitable[Response]]
+# The base paths are one store; they differ in the label of a missing version header alone.
+_BASES = {"/xapi": "2.0.0", "/xapi/1.0.3": "1.0.3"}
 
 
-def routes(services: Services) -> APIRouter:
-    """Both base paths; they are one store and differ in the label of a missing version header alone."""
-    router = APIRouter(tags=["xAPI"])
+def statements(services: Services) -> dict[tuple[str, str], Answer]:
+    """How the Statement Resource answers, by method and path."""
     resource = _Statements(services)
-    for base, label in (("/xapi", "2.0.0"), ("/xapi/1.0.3", "1.0.3")):
+    answers = {"GET": resource.get, "HEAD": resource.get, "POST": resource.post, "PUT": resource.put}
+    return {
+        (method, f"{base}/statements"): _negotiated(answer, label)
+        for base, label in _BASES.items()
+        for method, answer in answers.items()
+    }
+
+
+def routes(answers: Mapping[tuple[str, str], Answer]) -> APIRouter:
+    """The Statement Resource with these answers, and the About Resource."""
+    router = APIRouter(tags=["xAPI"])
+    for base, label in _BASES.items():
         name = "" if base == "/xapi" else "-1.0.3"
-        for method, answer in (
-            ("GET", resource.get),
-            ("HEAD", resource.get),
-            ("POST", resource.post),
-            ("PUT", resource.put),
-        ):
+        for method in ("GET", "HEAD", "POST", "PUT"):
             router.add_api_route(
                 f"{base}/statements",
-                _negotiated(answer, label),
+                answers[method, f"{base}/statements"],
                 methods=[method],
                 operation_id=f"{method.lower()}-statements{name}",
                 summary=f"{method} statements",
@@ -114,7 +120,7 @@ class _Statements:
 
     async def post(self, request: Request) -> Response:
         """Store one statement or several; the array of their ids."""
-        caller = caller_with(request, self._services, Scope.STATEMENTS_WRITE)
+        caller = await self._services.access.caller(request, Scope.STATEMENTS_WRITE)
         if request.query_params:
             raise InvalidRequest("this method takes no parameters")
         content = await read_json(request)
@@ -131,7 +137,7 @@ class _Statements:
 
     async def put(self, request: Request) -> Response:
         """Store one statement under the id in the query."""
-        caller = caller_with(request, self._services, Scope.STATEMENTS_WRITE)
+        caller = await self._services.access.caller(request, Scope.STATEMENTS_WRITE)
         sent = request.query_params.get("statementId", "")
         if not is_uuid(sent) or len(request.query_params.multi_items()) != 1:
             raise InvalidRequest("statementId: must be a UUID, and the only parameter")
@@ -156,13 +162,13 @@ class _Statements:
     async def _record(self, caller: Caller, drafts: list[Draft]) -> list[UUID]:
         if not drafts:
             return []
-        return await asyncio.wrap_future(self._services.recorder.record(caller.tenant, drafts))
+        return await woken(self._services.recorder.record(caller.tenant, drafts))
 
     # --- reading ---------------------------------------------------------------------------------------------
 
     async def get(self, request: Request) -> Response:
         """One statement, or a page of them."""
-        caller = caller_with(request, self._services, Scope.STATEMENTS_READ, Scope.STATEMENTS_READ_MINE)
+        caller = await self._services.access.caller(request, Scope.STATEMENTS_READ, Scope.STATEMENTS_READ_MINE)
         mine = None if caller.may(Scope.STATEMENTS_READ) else caller.credential
         retriever = self._services.retriever
         through = await run_in_threadpool(retriever.consistent_through, caller.tenant)
@@ -176,7 +182,7 @@ class _Statements:
         page = await run_in_threadpool(retriever.page, caller.tenant, asked.query)
         more = ""
         if page.after is not None:
-            more = asked.more(request.url.path, dict(request.query_params), page.after)
+            more = asked.more(request.scope["path"], dict(request.query_params), page.after)
         body = {"statements": [_formatted(request, asked, one) for one in page.statements], "more": more}
         return self._answer(request, asked, body, page.consistent_through, {})
 

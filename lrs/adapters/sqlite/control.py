@@ -9,6 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError
 
 from lrs.adapters.sqlite.datastore import Cursor, Datastore
+from lrs.adapters.sqlite.fence import Fence
 from lrs.adapters.sqlite.recorder import EventRecorder
 from lrs.adapters.sqlite.schema import CONTROL
 from lrs.domain.instants import microseconds
@@ -31,16 +32,21 @@ class SqliteControl:
         with self._datastore.writing() as c:
             for sql in CONTROL:
                 c.execute(sql)
+        self._fence = Fence(path)
 
     def close(self) -> None:
         """Let go of connections."""
+        self._fence.close()
         self._datastore.close()
+
+    @property
+    def fence_is_near(self) -> bool:
+        """Read from the shared memory of the write-ahead log: about 5 us."""
+        return True
 
     def fence(self) -> int:
         """Moves with every change; what was cached under an older value is void."""
-        with self._datastore.reading() as c:
-            c.execute("SELECT sequence FROM fence")
-            return int(c.fetchone()[0])
+        return self._fence.read()
 
     def tenants(self) -> list[TenantRow]:
         """Tenants that are served, by name."""
