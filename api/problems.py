@@ -48,9 +48,15 @@ def status_of(error: errors.LetheError) -> int:
     return 400 if isinstance(error, errors.Refused) else 500
 
 
+def carried(request: Request) -> dict[str, str]:
+    """The headers that whatever answer to this request carries, also one to an error; to be added to."""
+    headers: dict[str, str] = request.scope.setdefault("lethe.headers", {})
+    return headers
+
+
 def problem(request: Request, status: int, code: str, message: str) -> Response:
     """The answer to a request that went wrong."""
-    headers: dict[str, str] = dict(getattr(request.state, "headers", {}))
+    headers = dict(carried(request))
     if status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="Lethe", charset="UTF-8"'
     if status == 503:
