@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import dsar, llm, problems, reports, xapi
 from api.services import Services
+from api.thin import Thin
 from lrs import __version__
 
 _SLASHES = re.compile(r"/{2,}")
@@ -29,8 +30,9 @@ def create_app(services: Services) -> ASGIApp:
         **_without_telemetry(),
     )
     problems.install(app)
-    for part in (xapi, llm, dsar, reports):
-        app.include_router(part.routes(services))
+    statements = xapi.statements(services)
+    for router in (xapi.routes(statements), llm.routes(services), dsar.routes(services), reports.routes(services)):
+        app.include_router(router)
 
     @app.get("/healthz", tags=["Health"], operation_id="health")
     async def health() -> Response:
@@ -43,7 +45,7 @@ def create_app(services: Services) -> ASGIApp:
         services.ready()
         return JSONResponse({"status": "ready"})
 
-    return Edge(app)
+    return Edge(Thin(app, statements))
 
 
 def _without_telemetry() -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api.access import caller_with
 from api.bodies import read_json
 from api.services import Services
 from api.shapes import check_actor
@@ -54,7 +53,7 @@ def routes(services: Services) -> APIRouter:
         after: Annotated[UUID | None, Query()] = None,
     ) -> Response:
         """Requests, newest first."""
-        caller = caller_with(request, services, Scope.DSAR)
+        caller = services.access.caller_in_thread(request, Scope.DSAR)
         rows = services.rights.listed(caller.tenant, limit=limit + 1, after=after)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         shown = [
@@ -66,19 +65,19 @@ def routes(services: Services) -> APIRouter:
     @router.get("/{request_id}", operation_id="get-request")
     def one(request: Request, request_id: str) -> Response:
         """How far a request has come."""
-        caller = caller_with(request, services, Scope.DSAR)
+        caller = services.access.caller_in_thread(request, Scope.DSAR)
         return _json(described(services.rights.get(caller.tenant, _id(request_id))))
 
     @router.get("/{request_id}/certificates", operation_id="get-certificates")
     def certificates(request: Request, request_id: str) -> Response:
         """The certificates of an erasure."""
-        caller = caller_with(request, services, Scope.DSAR)
+        caller = services.access.caller_in_thread(request, Scope.DSAR)
         return _json({"certificates": services.rights.certificates(caller.tenant, _id(request_id))})
 
     @router.get("/{request_id}/package", operation_id="get-package", response_class=StreamingResponse)
     def package(request: Request, request_id: str) -> Response:
         """The zip of a finished export: export.json and index.html."""
-        caller = caller_with(request, services, Scope.DSAR)
+        caller = services.access.caller_in_thread(request, Scope.DSAR)
         found = services.rights.get(caller.tenant, _id(request_id))
         if found.kind is not Kind.EXPORT or found.status != "done":
             raise NotFound("there is no package of this request, or not yet")
@@ -92,7 +91,7 @@ def routes(services: Services) -> APIRouter:
 
 
 async def _open(request: Request, services: Services, kind: Kind) -> Response:
-    caller = caller_with(request, services, Scope.DSAR)
+    caller = await services.access.caller(request, Scope.DSAR)
     identifiers, reason = asked_for(await read_json(request))
     opened = await run_in_threadpool(
         services.rights.open,

@@ -4,7 +4,6 @@ Versions of the Messages API move, so of request and response only what makes th
 else is kept as sent. All of it is sealed under the learner's exchange key.
 """
 
-import asyncio
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -13,11 +12,11 @@ from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from api.access import caller_with
 from api.bodies import read_json
 from api.formats import is_iri
 from api.services import Services
 from api.shapes import check_actor
+from api.waking import woken
 from lrs.domain.access import Scope
 from lrs.domain.agents import identifier_of, is_group
 from lrs.domain.errors import InvalidRequest
@@ -81,7 +80,7 @@ def routes(services: Services) -> APIRouter:
     )
     async def record_exchange(request: Request) -> Response:
         """Store one exchange, sealed under the learner's key; the same id twice is stored once."""
-        caller = caller_with(request, services, Scope.LLM)
+        caller = await services.access.caller(request, Scope.LLM)
         content = await read_json(request)
         check_exchange(content)
         exchange_id = content.get("id") or str(uuid4())
@@ -92,7 +91,7 @@ def routes(services: Services) -> APIRouter:
             authority=caller.credential,
             public_url=services.public_url,
         )
-        await asyncio.wrap_future(services.recorder.record(caller.tenant, [draft]))
+        await woken(services.recorder.record(caller.tenant, [draft]))
         return Response(orjson.dumps({"id": exchange_id}), 201, media_type="application/json")
 
     return router

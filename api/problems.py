@@ -48,16 +48,23 @@ def status_of(error: errors.LetheError) -> int:
     return 400 if isinstance(error, errors.Refused) else 500
 
 
+def carried(request: Request) -> dict[str, str]:
+    """The headers that whatever answer to this request carries, also one to an error; to be added to."""
+    headers: dict[str, str] = request.scope.setdefault("lethe.headers", {})
+    return headers
+
+
 def problem(request: Request, status: int, code: str, message: str) -> Response:
     """The answer to a request that went wrong."""
-    headers: dict[str, str] = dict(getattr(request.state, "headers", {}))
+    headers = dict(carried(request))
     if status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="Lethe", charset="UTF-8"'
     if status == 503:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
-    if request.url.path.startswith("/xapi"):
+    path: str = request.scope["path"]
+    if path.startswith("/xapi"):
         # What failed before the version was read is labelled by the path alone.
-        headers.setdefault(VERSION_HEADER, "1.0.3" if request.url.path.startswith("/xapi/1.0.3") else "2.0.0")
+        headers.setdefault(VERSION_HEADER, "1.0.3" if path.startswith("/xapi/1.0.3") else "2.0.0")
         body = {"code": code, "message": message}
         return Response(orjson.dumps(body), status, headers, media_type="application/json")
     body = {"type": f"urn:lethe:problem:{code}", "title": message, "status": str(status), "code": code}
@@ -65,8 +72,23 @@ def problem(request: Request, status: int, code: str, message: str) -> Response:
     return Response(content, status, headers, media_type="application/problem+json")
 
 
-async def _lethe(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.LetheError)
+def answer(request: Request, error: Exception) -> Response:
+    """What goes back for an error of any kind."""
+    match error:
+        case errors.LetheError():
+            return _lethe(request, error)
+        case PersistenceError():
+            log.error("request failed: %s store-unavailable cause=%s", request.method, type(error).__name__)
+            return problem(request, 503, errors.StoreUnavailable.code, "the store can not be reached: try again")
+        case RequestValidationError():
+            return _validation(request, error)
+        case HTTPException():
+            return _http(request, error)
+    log.error("request failed: %s unforeseen cause=%s", request.method, type(error).__name__)
+    return problem(request, 500, errors.Failed.code, "the request could not be done")
+
+
+def _lethe(request: Request, error: errors.LetheError) -> Response:
     status = status_of(error)
     if status >= 500:
         log.error("request failed: %s %s status=%d", request.method, error.code, status)
@@ -74,37 +96,26 @@ async def _lethe(request: Request, error: Exception) -> Response:
     return problem(request, status, error.code, message)
 
 
-async def _persistence(request: Request, error: Exception) -> Response:
-    log.error("request failed: %s store-unavailable cause=%s", request.method, type(error).__name__)
-    return problem(request, 503, errors.StoreUnavailable.code, "the store can not be reached: try again")
-
-
-async def _validation(request: Request, error: Exception) -> Response:
+def _validation(request: Request, error: RequestValidationError) -> Response:
     """Which parameter or property, and which rule; FastAPI's own answer would repeat the input."""
-    assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(step) for step in first["loc"] if isinstance(step, int) or str(step).isidentifier())
     rule = "is required" if first["type"] == "missing" else f"is not valid ({first['type']})"
     return problem(request, 400, errors.InvalidRequest.code, f"{place}: {rule}")
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http(request: Request, error: HTTPException) -> Response:
     code = _HTTP_CODES.get(error.status_code, "request-invalid")
-    answer = problem(request, error.status_code, code, code.replace("-", " "))
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    log.error("request failed: %s unforeseen cause=%s", request.method, type(error).__name__)
-    return problem(request, 500, errors.Failed.code, "the request could not be done")
+    response = problem(request, error.status_code, code, code.replace("-", " "))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of the application end here."""
-    app.add_exception_handler(errors.LetheError, _lethe)
-    app.add_exception_handler(PersistenceError, _persistence)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+    """Let every error of the framework's routes end here."""
+
+    async def handler(request: Request, error: Exception) -> Response:
+        return answer(request, error)
+
+    for kind in (errors.LetheError, PersistenceError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handler)

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.access import caller_with
 from api.parameters import agent_parameter, time_parameter
 from api.services import Services
 from lrs.domain.access import Scope
@@ -49,7 +48,7 @@ def routes(services: Services) -> APIRouter:
         raw: Annotated[bool, Query(description="CSV without protection against formulas")] = False,
     ) -> Response:
         """A row a learner, activity and registration."""
-        caller = caller_with(request, services, Scope.REPORTS)
+        caller = await services.access.caller(request, Scope.REPORTS)
         query = ReportQuery(
             learner=agent_parameter(learner, "learner"),
             activity=activity,

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+from api.access import Access
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -11,7 +13,7 @@ from retention.export import Exporter
 from retention.rights import Rights
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """The use cases, and the few settings that show in answers."""
 
@@ -26,3 +28,8 @@ class Services:
     """Nothing when everything needed can be reached, else an error."""
     request_opened: Callable[[], None] = lambda: None
     """There is a data-subject request to run."""
+
+    @cached_property
+    def access(self) -> Access:
+        """Who calls."""
+        return Access(self.credentials)

@@ -6,9 +6,8 @@
 4. The use case does the work; its answer becomes headers and JSON.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import format_datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,13 +17,14 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.access import caller_with
 from api.bodies import read_json
 from api.formats import is_uuid
 from api.parameters import StatementParameters, statement_parameters
-from api.problems import VERSION_HEADER
+from api.problems import VERSION_HEADER, carried
 from api.services import Services
 from api.shapes import check_statement, check_statements
+from api.thin import Answer
+from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
@@ -37,24 +37,31 @@ SUPPORTED = ("1.0.0", "1.0.1", "1.0.2", "1.0.3", "2.0.0")
 _VERSIONS = ((re.compile(r"1\.0(\.\d{1,3})?"), "1.0.3"), (re.compile(r"2\.0(\.\d{1,3})?"), "2.0.0"))
 _LANGUAGES_MAX = 50
 
-Answer = Callable[[Request], Awaitable[Response]]
+Resource = Callable[[Request, str], Awaitable[Response]]  # the request, and the version that it speaks
+# The base paths are one store; they differ in the label of a missing version header alone.
+_BASES = {"/xapi": "2.0.0", "/xapi/1.0.3": "1.0.3"}
 
 
-def routes(services: Services) -> APIRouter:
-    """Both base paths; they are one store and differ in the label of a missing version header alone."""
+def statements(services: Services) -> dict[tuple[str, str], Answer]:
+    """How the Statement Resource answers, by method and path."""
+    made = _Statements(services)
+    resources = {"GET": made.get, "HEAD": made.get, "POST": made.post, "PUT": made.put}
+    return {
+        (method, f"{base}/statements"): _negotiated(resource, label)
+        for base, label in _BASES.items()
+        for method, resource in resources.items()
+    }
+
+
+def routes(answers: Mapping[tuple[str, str], Answer]) -> APIRouter:
+    """The Statement Resource with these answers, and the About Resource."""
     router = APIRouter(tags=["xAPI"])
-    resource = _Statements(services)
-    for base, label in (("/xapi", "2.0.0"), ("/xapi/1.0.3", "1.0.3")):
+    for base, label in _BASES.items():
         name = "" if base == "/xapi" else "-1.0.3"
-        for method, answer in (
-            ("GET", resource.get),
-            ("HEAD", resource.get),
-            ("POST", resource.post),
-            ("PUT", resource.put),
-        ):
+        for method in ("GET", "HEAD", "POST", "PUT"):
             router.add_api_route(
                 f"{base}/statements",
-                _negotiated(answer, label),
+                answers[method, f"{base}/statements"],
                 methods=[method],
                 operation_id=f"{method.lower()}-statements{name}",
                 summary=f"{method} statements",
@@ -81,14 +88,12 @@ def version_of(request: Request) -> str:
     raise InvalidRequest(f"the header {VERSION_HEADER} must be 1.0.x or 2.0.x")
 
 
-def _negotiated(answer: Answer, label: str) -> Answer:
+def _negotiated(resource: Resource, label: str) -> Answer:
     async def negotiated(request: Request) -> Response:
-        request.state.headers = {VERSION_HEADER: label}
-        request.state.version = version_of(request)
-        request.state.headers[VERSION_HEADER] = request.state.version
-        response = await answer(request)
-        response.headers[VERSION_HEADER] = request.state.version
-        return response
+        headers = carried(request)
+        headers[VERSION_HEADER] = label
+        headers[VERSION_HEADER] = version = version_of(request)
+        return await resource(request, version)
 
     return negotiated
 
@@ -99,7 +104,7 @@ def _about(label: str) -> Answer:
         sent = request.headers.get(VERSION_HEADER, label)
         shown = [version for version in SUPPORTED if not sent.startswith("1.") or version.startswith("1.")]
         version = "1.0.3" if sent.startswith("1.") else "2.0.0"
-        return _json({"version": shown}, headers={VERSION_HEADER: version})
+        return _json({"version": shown}, {VERSION_HEADER: version})
 
     return about
 
@@ -112,13 +117,12 @@ class _Statements:
 
     # --- writing ---------------------------------------------------------------------------------------------
 
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: Request, version: str) -> Response:
         """Store one statement or several; the array of their ids."""
-        caller = caller_with(request, self._services, Scope.STATEMENTS_WRITE)
-        if request.query_params:
+        caller = await self._services.access.caller(request, Scope.STATEMENTS_WRITE)
+        if request.scope["query_string"] and request.query_params:
             raise InvalidRequest("this method takes no parameters")
         content = await read_json(request)
-        version: str = request.state.version
         if isinstance(content, list):
             if len(content) > STATEMENTS_MAX:
                 raise LimitExceeded(f"more than {STATEMENTS_MAX} statements in one request")
@@ -127,21 +131,21 @@ class _Statements:
             check_statement(content, version)
             content = [content]
         ids = await self._record(caller, [self._draft(one, caller, version) for one in content])
-        return _json([str(one) for one in ids])
+        return _json([str(one) for one in ids], carried(request))
 
-    async def put(self, request: Request) -> Response:
+    async def put(self, request: Request, version: str) -> Response:
         """Store one statement under the id in the query."""
-        caller = caller_with(request, self._services, Scope.STATEMENTS_WRITE)
+        caller = await self._services.access.caller(request, Scope.STATEMENTS_WRITE)
         sent = request.query_params.get("statementId", "")
         if not is_uuid(sent) or len(request.query_params.multi_items()) != 1:
             raise InvalidRequest("statementId: must be a UUID, and the only parameter")
         content = await read_json(request)
-        check_statement(content, request.state.version)
+        check_statement(content, version)
         if content.get("id", sent).lower() != sent.lower():
             raise InvalidStatement("id", "must be the statementId of the request", "1.0.3 Communication 2.1.1")
-        draft = self._draft(content | {"id": sent}, caller, request.state.version)
+        draft = self._draft(content | {"id": sent}, caller, version)
         await self._record(caller, [draft])
-        return Response(status_code=204)
+        return Response(status_code=204, headers=carried(request))
 
     def _draft(self, statement: dict[str, Any], caller: Caller, version: str) -> Draft:
         statement_id = UUID(statement["id"]) if "id" in statement else uuid4()
@@ -156,40 +160,34 @@ class _Statements:
     async def _record(self, caller: Caller, drafts: list[Draft]) -> list[UUID]:
         if not drafts:
             return []
-        return await asyncio.wrap_future(self._services.recorder.record(caller.tenant, drafts))
+        return await woken(self._services.recorder.record(caller.tenant, drafts))
 
     # --- reading ---------------------------------------------------------------------------------------------
 
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: Request, _version: str) -> Response:
         """One statement, or a page of them."""
-        caller = caller_with(request, self._services, Scope.STATEMENTS_READ, Scope.STATEMENTS_READ_MINE)
+        caller = await self._services.access.caller(request, Scope.STATEMENTS_READ, Scope.STATEMENTS_READ_MINE)
+        return await run_in_threadpool(self._found, request, caller)
+
+    def _found(self, request: Request, caller: Caller) -> Response:
         mine = None if caller.may(Scope.STATEMENTS_READ) else caller.credential
         retriever = self._services.retriever
-        through = await run_in_threadpool(retriever.consistent_through, caller.tenant)
-        request.state.headers[CONSISTENT_HEADER] = through
+        headers = carried(request)
+        headers[CONSISTENT_HEADER] = retriever.consistent_through(caller.tenant)
         asked = statement_parameters(request.query_params, mine)
         if asked.statement is not None:
-            one = await run_in_threadpool(
-                retriever.one, caller.tenant, asked.statement, voided=asked.voided, authority=mine
-            )
-            return self._answer(request, asked, one, through, {"Last-Modified": _http_date(one["stored"])})
-        page = await run_in_threadpool(retriever.page, caller.tenant, asked.query)
-        more = ""
-        if page.after is not None:
-            more = asked.more(request.url.path, dict(request.query_params), page.after)
-        body = {"statements": [_formatted(request, asked, one) for one in page.statements], "more": more}
-        return self._answer(request, asked, body, page.consistent_through, {})
-
-    @staticmethod
-    def _answer(
-        request: Request, asked: StatementParameters, body: dict[str, Any], through: str, headers: dict[str, str]
-    ) -> Response:
-        if asked.statement is not None:
-            body = _formatted(request, asked, body)
-        headers = headers | {CONSISTENT_HEADER: through}
-        if asked.attachments:
-            return _multipart(body, headers)
-        return _json(body, headers=headers)
+            one = retriever.one(caller.tenant, asked.statement, voided=asked.voided, authority=mine)
+            stored = _http_date(one["stored"])
+            body = _formatted(request, asked, one)
+            headers["Last-Modified"] = stored
+        else:
+            page = retriever.page(caller.tenant, asked.query)
+            headers[CONSISTENT_HEADER] = page.consistent_through
+            more = ""
+            if page.after is not None:
+                more = asked.more(request.scope["path"], dict(request.query_params), page.after)
+            body = {"statements": [_formatted(request, asked, one) for one in page.statements], "more": more}
+        return _multipart(body, headers) if asked.attachments else _json(body, headers)
 
 
 def _formatted(request: Request, asked: StatementParameters, statement: dict[str, Any]) -> dict[str, Any]:
@@ -212,7 +210,7 @@ def _languages(header: str) -> list[str]:
     return [tag for _, tag in sorted(weighted, key=lambda one: one[0]) if tag and tag != "*"]
 
 
-def _json(body: object, headers: dict[str, str] | None = None) -> Response:
+def _json(body: object, headers: dict[str, str]) -> Response:
     return Response(orjson.dumps(body), headers=headers, media_type="application/json")
 
 
@@ -230,5 +228,4 @@ def _multipart(body: object, headers: dict[str, str]) -> Response:
 
 
 def _http_date(stored: str) -> str:
-
     return format_datetime(instant(stored), usegmt=True)

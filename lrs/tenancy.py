@@ -23,7 +23,6 @@ from lrs.ports import Clock, ControlStore, CredentialRow, Stores, TenantRow, Ten
 # 256 random bits: no slow hash is needed for what can not be guessed, and every request pays for it.
 _SECRET_BYTES = 32
 _KEY_BYTES = 12
-_CREDENTIALS_CACHED_MAX = 10_000
 # Compared against when the key is unknown, so that an unknown key costs what a wrong secret costs.
 _NOBODY = CredentialRow(
     id=UUID(int=0),
@@ -123,7 +122,6 @@ class Credentials:
         self._tenants = tenants
         self._clock = clock
         self._log = LetheApplication(control.recorder)
-        self._cache: tuple[int, dict[str, CredentialRow]] = (-1, {})
 
     def issue(self, tenant: str, scopes: list[str]) -> Issued:
         """A new credential of a tenant with these scopes. NotFound, InvalidRequest."""
@@ -152,27 +150,23 @@ class Credentials:
         credential.revoke(self._clock.now())
         self._log.save(credential, credentials=[replace(row, revoked=True)])
 
+    @property
+    def fence_is_near(self) -> bool:
+        """Whether the fence can be read where nothing may wait."""
+        return self._control.fence_is_near
+
+    def fence(self) -> int:
+        """Moves with every change of a credential or tenant: who was known under another value has to be
+        authenticated again."""
+        return self._control.fence()
+
     def authenticate(self, key: str, secret: str) -> Caller:
         """Who holds this key and secret. Unauthenticated."""
-        row = self._lookup(key)
+        row = self._control.credential(key) or _NOBODY
         matches = hmac.compare_digest(_hash(secret), row.secret_sha256)
         if not matches or row.revoked:
             raise Unauthenticated("the credentials are not accepted")
         return Caller(row.id, row.tenant, parse_scopes(row.scopes))
-
-    def _lookup(self, key: str) -> CredentialRow:
-        """From the cache, if the control store's fence stands where it was filled."""
-        fence = self._control.fence()
-        if self._cache[0] != fence or len(self._cache[1]) > _CREDENTIALS_CACHED_MAX:
-            self._cache = (fence, {})
-        cached = self._cache[1]
-        row = cached.get(key)
-        if row is None:
-            row = self._control.credential(key)
-            if row is None:
-                return _NOBODY
-            cached[key] = row
-        return row
 
 
 def _hash(secret: str) -> str:

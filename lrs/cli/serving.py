@@ -48,6 +48,8 @@ def serve(
         lifespan="off",
         # Access logs would hold query strings, which hold people's addresses.
         access_log=False,
+        # Nothing asks where a request came from.
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         backlog=_BACKLOG,

@@ -39,6 +39,11 @@ class ControlStore(Protocol):
         """The log of tenants and credentials."""
         ...
 
+    @property
+    def fence_is_near(self) -> bool:
+        """Whether reading the fence takes microseconds and waits for nobody: then an event loop may do it."""
+        ...
+
     def fence(self) -> int:
         """Moves with every change; what was cached under an older value is void."""
         ...

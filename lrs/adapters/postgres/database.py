@@ -205,6 +205,7 @@ class Database:
 
     for_update = " FOR UPDATE"
     for_share = " FOR SHARE"
+    is_near = False
 
     def __init__(
         self,

@@ -30,6 +30,11 @@ class SqlControl:
         """Let go of connections."""
         self._database.close()
 
+    @property
+    def fence_is_near(self) -> bool:
+        """Whether reading the fence takes microseconds and waits for nobody."""
+        return self._database.is_near
+
     def fence(self) -> int:
         """Moves with every change; what was cached under an older value is void."""
         return int(self._database.look("sequence", "fence")[0])

@@ -63,6 +63,11 @@ class Database(Protocol):
         """What makes a SELECT lock its rows against those who want them for themselves."""
         ...
 
+    @property
+    def is_near(self) -> bool:
+        """Whether ``look`` takes microseconds and waits for nobody: then an event loop may do it."""
+        ...
+
     def read(self) -> AbstractContextManager[Connection]:
         """One snapshot to read from."""
         ...

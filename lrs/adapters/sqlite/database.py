@@ -59,6 +59,8 @@ class Database:
     # A writer is alone in the file: no row needs a lock of its own.
     for_update = ""
     for_share = ""
+    # Readers of a write-ahead log wait for nobody; what they look at lies in shared memory.
+    is_near = True
 
     def __init__(self, path: Path, error: Callable[[sqlite3.Error], Exception] = store_error) -> None:
         self._path = path
