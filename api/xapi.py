@@ -28,7 +28,7 @@ from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
-from lrs.domain.instants import instant
+from lrs.domain.instants import instant, timestamp_text
 from lrs.recording.drafts import Draft, statement_draft
 
 CONSISTENT_HEADER = "X-Experience-API-Consistent-Through"
@@ -182,7 +182,7 @@ class _Statements:
             headers["Last-Modified"] = stored
         else:
             page = retriever.page(caller.tenant, asked.query)
-            headers[CONSISTENT_HEADER] = page.consistent_through
+            headers[CONSISTENT_HEADER] = timestamp_text(page.consistent_through)
             more = ""
             if page.after is not None:
                 more = asked.more(request.scope["path"], dict(request.query_params), page.after)

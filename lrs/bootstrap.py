@@ -134,7 +134,8 @@ def _on_postgres(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl
     url, vault_url = _said(settings.database_url), _said(settings.vault_url)
     assert url is not None
     assert vault_url is not None
-    stores = PostgresStores(url, _said(settings.owner_url) or url, settings.connections, clock.now)
+    owner_url, replica_url = _said(settings.owner_url) or url, _said(settings.replica_url)
+    stores = PostgresStores(url, owner_url, settings.connections, clock.now, replica_url)
     try:
         control = stores.control()
         vault = open_postgres_vault(

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
         default=None, description="PostgreSQL instead of the embedded store: a URL, several hosts if you like"
     )
     vault_url: SecretStr | None = Field(default=None, description="the vault's own PostgreSQL database")
+    replica_url: SecretStr | None = Field(
+        default=None, description="stand-bys of LRS_DATABASE_URL, from which queries and reports are answered"
+    )
     owner_url: SecretStr | None = Field(
         default=None, description="who owns the tables, where that is not the role of LRS_DATABASE_URL"
     )

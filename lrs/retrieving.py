@@ -45,11 +45,12 @@ class Query:
 
 @dataclass(slots=True)
 class Page:
-    """Statements in order, where the next page begins (None: this is the last), and how true it is until."""
+    """Statements in order, where the next page begins (None: this is the last), and until when it is true: every
+    statement stored before that (microseconds, UTC) was there to be read."""
 
     statements: list[dict[str, Any]] = field(default_factory=list)
     after: int | None = None
-    consistent_through: str = ""
+    consistent_through: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class Retriever:
     def page(self, tenant: str, query: Query) -> Page:
         """A page of statements, newest first unless ascending."""
         store = self.tenants.store(tenant)
-        head = store.statements.head(self.clock.now())
-        page = Page(consistent_through=timestamp_text(head.stored_us))
+        head = store.reads.statements.head(self.clock.now())
+        page = Page(consistent_through=head.stored_us)
         selection = self._selection(store, query)
         if selection is None:
             return page
@@ -102,7 +103,9 @@ class Retriever:
     def _fill(
         self, store: TenantStore, selection: Selection, authority: UUID | None, page: Page
     ) -> tuple[int | None, bool]:
-        selected = store.statements.select(selection)
+        selected = store.reads.statements.select(selection)
+        # Two readings may be of two stand-bys: true of the page is what is true of the older one.
+        page.consistent_through = min(page.consistent_through, selected.head.stored_us)
         opened = self.opener.bodies(store, selected.rows)
         check_not_corrupt(opened)
         readable = [one for one in opened if _by(one.event.authority, authority)]

@@ -53,6 +53,7 @@ class Tenants:
         self._clock = clock
         self._log = LetheApplication(control.recorder)
         self._applications: dict[str, LetheApplication] = {}
+        self._fence = -1
         self._lock = threading.Lock()
 
     def create(self, name: str) -> str:
@@ -75,7 +76,17 @@ class Tenants:
 
     def list(self) -> list[TenantRow]:
         """Tenants that are served, by name."""
+        self.fence()
         return self._control.tenants()
+
+    def fence(self) -> int:
+        """Where the control store's fence stands. When it moved, a tenant may have left and another of its name
+        have come: what was opened is opened again."""
+        fence = self._control.fence()
+        if fence != self._fence:
+            self._fence = fence
+            self._stores.forget()
+        return fence
 
     def delete(self, name: str) -> None:
         """Let a tenant go: it is served no more, then its keys are destroyed, then its store is removed.
@@ -158,7 +169,7 @@ class Credentials:
     def fence(self) -> int:
         """Moves with every change of a credential or tenant: who was known under another value has to be
         authenticated again."""
-        return self._control.fence()
+        return self._tenants.fence()
 
     def authenticate(self, key: str, secret: str) -> Caller:
         """Who holds this key and secret. Unauthenticated."""

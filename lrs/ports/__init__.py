@@ -9,7 +9,7 @@ from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.statements import AgentRow, Head, IndexRow, Recorded, Selected, Selection, Statements
-from lrs.ports.stores import Purged, Stores, TenantStore
+from lrs.ports.stores import Purged, Reads, Stores, TenantStore
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "IndexRow",
     "Purged",
     "Reading",
+    "Reads",
     "Recorded",
     "RequestRow",
     "Requests",

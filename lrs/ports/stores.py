@@ -20,6 +20,14 @@ class Purged:
     left: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What queries and reports are answered from; as old as its own head says."""
+
+    statements: Statements
+    views: Views
+
+
 class TenantStore(Protocol):
     """All of one tenant: its recorder for the event-sourced application, and what is read beside it."""
 
@@ -41,6 +49,11 @@ class TenantStore(Protocol):
     @property
     def views(self) -> Views:
         """The report views."""
+        ...
+
+    @property
+    def reads(self) -> "Reads":
+        """Statements and views for who only reads: from a stand-by, where there is one."""
         ...
 
     @property
@@ -67,6 +80,10 @@ class Stores(Protocol):
 
     def open(self, tenant: str) -> TenantStore:
         """A tenant's store. StoreUnavailable when it is not there."""
+        ...
+
+    def forget(self) -> None:
+        """Tenants have changed: one of a known name may be another now, with a store of its own."""
         ...
 
     def remove(self, tenant: str) -> None:

@@ -38,6 +38,8 @@ Raw = psycopg.Connection[tuple[Any, ...]]
 
 # A connection that is asked for is there within this time, or the caller is told to try again.
 POOL_SECONDS_MAX = 10.0
+# Who reads from a stand-by can read from the primary instead.
+_REPLICA_SECONDS_MAX = 1.0
 # The server takes at most 65,535 parameters a statement; messages stay small, too.
 _PARAMETERS_MAX = 20_000
 _BYTES_MAX = 4 * 1024 * 1024
@@ -95,11 +97,11 @@ def conninfo(url: str, **other: str) -> str:
     return make_conninfo(**(_CONNECTING | other | {name: str(value) for name, value in said.items() if value}))
 
 
-def open_pool(url: str, role: str, connections: int, **other: str) -> "ConnectionPool[Raw]":
-    """A pool whose connections have taken on the role; made as they are needed. OperationalError when the server
-    does not answer now, StoreUnavailable when the role was not made or may not be taken on."""
+def open_pool(url: str, role: str, connections: int) -> "ConnectionPool[Raw]":
+    """A pool of the primary, whose connections have taken on the role; made as they are needed. OperationalError
+    when the server does not answer now, StoreUnavailable when the role was not made or may not be taken on."""
     try:
-        with psycopg.connect(conninfo(url, **other), autocommit=True) as connection:
+        with psycopg.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(f"SET ROLE {role}")
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
         raise StoreUnavailable(MIGRATE) from error
@@ -107,7 +109,15 @@ def open_pool(url: str, role: str, connections: int, **other: str) -> "Connectio
         raise StoreUnavailable(f"the database's user may not take on the role {role}: GRANT it") from error
     except psycopg.Error as error:
         raise store_error(error) from error
+    return _pool(conninfo(url), role, connections, POOL_SECONDS_MAX)
 
+
+def open_replica_pool(url: str, role: str, connections: int) -> "ConnectionPool[Raw]":
+    """A pool of stand-bys: it may be empty, and does not wait long."""
+    return _pool(conninfo(url, target_session_attrs="any"), role, connections, _REPLICA_SECONDS_MAX)
+
+
+def _pool(info: str, role: str, connections: int, seconds: float) -> "ConnectionPool[Raw]":
     def configure(connection: Raw) -> None:
         # One type for all numbers: what a statement is prepared for does not depend on their size.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
@@ -115,11 +125,11 @@ def open_pool(url: str, role: str, connections: int, **other: str) -> "Connectio
         connection.execute("; ".join(_SESSION))
 
     return ConnectionPool(
-        conninfo(url, **other),
+        info,
         kwargs={"autocommit": True},
         min_size=min(2, connections),
         max_size=connections,
-        timeout=POOL_SECONDS_MAX,
+        timeout=seconds,
         max_waiting=1_000,
         reconnect_timeout=60.0,
         configure=configure,

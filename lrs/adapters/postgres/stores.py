@@ -9,8 +9,9 @@ import psycopg
 from eventsourcing.persistence import PersistenceError
 from psycopg_pool import ConnectionPool
 
-from lrs.adapters.postgres.database import MIGRATE, Database, Raw, open_pool, store_error
+from lrs.adapters.postgres.database import MIGRATE, Database, Raw, open_pool, open_replica_pool, store_error
 from lrs.adapters.postgres.migrating import create_tenant, drop_tenant
+from lrs.adapters.postgres.replica import Replicated
 from lrs.adapters.postgres.schema import CONTROL_SCHEMA, SERVICE, VERSION, schema_of
 from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sql.statements import TERM_KEY_BYTES
@@ -21,10 +22,18 @@ from lrs.domain.errors import StoreUnavailable
 class PostgresStores:
     """The tenants' schemas, each opened once a process."""
 
-    def __init__(self, url: str, owner_url: str, connections: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        url: str,
+        owner_url: str,
+        connections: int,
+        now: Callable[[], datetime],
+        replica_url: str | None = None,
+    ) -> None:
         self._owner_url = owner_url
         self._now = now
         self.pool: ConnectionPool[Raw] = open_pool(url, SERVICE, connections)
+        self._replicas = open_replica_pool(replica_url, SERVICE, connections) if replica_url else None
         self._open: dict[str, SqlTenantStore] = {}
         self._lock = threading.Lock()
 
@@ -40,8 +49,18 @@ class PostgresStores:
             with self._lock:
                 database = Database(self.pool, schema_of(tenant), store_error)
                 check_version(database)
-                found = self._open.setdefault(tenant, SqlTenantStore(tenant, database, self._now))
+                store = SqlTenantStore(tenant, database, self._now, self._reads(tenant, database))
+                found = self._open.setdefault(tenant, store)
         return found
+
+    def _reads(self, tenant: str, primary: Database) -> Replicated | None:
+        if self._replicas is None:
+            return None
+        return Replicated(Database(self._replicas, schema_of(tenant), store_error), primary)
+
+    def forget(self) -> None:
+        """Tenants have changed: one of a known name may be another now, with a store of its own."""
+        self._open.clear()
 
     def remove(self, tenant: str) -> None:
         """Remove a deleted tenant's store."""
@@ -58,6 +77,8 @@ class PostgresStores:
         """Close every connection."""
         self._open.clear()
         self.pool.close()
+        if self._replicas is not None:
+            self._replicas.close()
 
 
 def check_version(database: Database) -> None:

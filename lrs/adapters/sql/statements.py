@@ -42,13 +42,14 @@ class StatementIndex:
     # --- the head --------------------------------------------------------------------------------------------
 
     def head(self, at: datetime | None = None) -> Head:
-        """The head; with ``at``, an idle head is first advanced to that time (at most once a second)."""
+        """The head; with ``at``, an idle head is first advanced to that time (at most once a second). A
+        stand-by answers what it sees, and will see later that the head was advanced."""
         head = Head(*self._database.look(_HEAD, "head"))
         if at is not None and microseconds(at) - head.stored_us > _IDLE_US:
             with self._database.write() as c:
                 now = microseconds(at)
                 c.execute("UPDATE head SET stored = ? WHERE stored < ?", (now, now))
-                head = _head(c)
+            head = Head(*self._database.look(_HEAD, "head"))
         return head
 
     # --- selecting -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from lrs.adapters.sql.requests import SqlRequests, insert_requests
 from lrs.adapters.sql.statements import StatementIndex
 from lrs.adapters.sql.views import SqlViews
 from lrs.domain.filters import OF_SUBJECT, OWNER
-from lrs.ports import Purged
+from lrs.ports import Purged, Reads
 
 _OF_SUBJECT = ("agent", "view_row", "package")
 
@@ -20,7 +20,9 @@ _OF_SUBJECT = ("agent", "view_row", "package")
 class SqlTenantStore:
     """All of one tenant."""
 
-    def __init__(self, tenant: str, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, tenant: str, database: Database, now: Callable[[], datetime], reads: Database | None = None
+    ) -> None:
         self.tenant = tenant
         self._database = database
         rows: dict[str, RowWriter] = {"agents": insert_agents, "requests": insert_requests}
@@ -28,6 +30,9 @@ class SqlTenantStore:
         self.statements = StatementIndex(database)
         self.views = SqlViews(database)
         self.requests = SqlRequests(database)
+        self.reads = Reads(self.statements, self.views)
+        if reads is not None:
+            self.reads = Reads(StatementIndex(reads), SqlViews(reads))
 
     def close(self) -> None:
         """Let go of connections."""

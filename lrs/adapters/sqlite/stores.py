@@ -50,6 +50,9 @@ class SqliteStores:
                 found = self._open[tenant] = (inode, SqlTenantStore(tenant, database, self._now))
             return found[1]
 
+    def forget(self) -> None:
+        """Nothing: a file that was made anew is known by its inode."""
+
     def remove(self, tenant: str) -> None:
         """Remove a deleted tenant's store."""
         with self._lock:
