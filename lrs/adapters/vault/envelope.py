@@ -33,7 +33,7 @@ ANY_OF = 2
 _ONE_KEY_HEAD = bytes((VERSION, ONE_KEY, dictionary.LATEST))
 _ANY_OF_HEAD = bytes((VERSION, ANY_OF, dictionary.LATEST))
 _COUNT = struct.Struct(">H")
-_WHERE = struct.Struct(">H16sHQ")
+_WHERE = struct.Struct(">H16sHQH")
 _SHARE = struct.Struct(">16s12s48s")
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -71,7 +71,7 @@ def additional_data(tenant: str, place: Place, head: bytes, kid: bytes, category
     """Every fact about where and under what a part is sealed, each length-prefixed so that none runs together:
     ``lethe/1``, tenant, part, topic, head, category, stream, version, key id."""
     names = _names(tenant, place.part, place.topic, head, category)
-    return names + _WHERE.pack(16, place.stream.bytes, 8, place.version) + _COUNT.pack(len(kid)) + kid
+    return names + _WHERE.pack(16, place.stream.bytes, 8, place.version, len(kid)) + kid
 
 
 @functools.lru_cache(_NAMES_CACHED_MAX)
