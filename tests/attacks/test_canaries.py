@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from backports import zstd
 
+from lrs.adapters.vault import dictionary
 from lrs.adapters.vault.known import SubjectKey
 from lrs.bootstrap import System
 from tests.running import Service
@@ -28,6 +29,7 @@ ADDRESS = f"{WORD}.mbox@{WORD}.example.org"
 SHA1 = hashlib.sha1(f"mailto:{ADDRESS}".encode(), usedforsecurity=False).hexdigest()
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_BYTES_MAX = 1024 * 1024
+DICTIONARIES = (None, *(dictionary.dictionary(version) for version in range(1, dictionary.LATEST + 1)))
 
 BY_MBOX = {"objectType": "Agent", "name": f"{WORD} name", "mbox": f"mailto:{ADDRESS}"}
 BY_SHA1 = {"objectType": "Agent", "name": f"{WORD} digest", "mbox_sha1sum": SHA1}
@@ -96,11 +98,12 @@ def found_in(data: bytes, wanted: dict[str, bytes]) -> set[str]:
 
 
 def unpacked(data: bytes) -> Iterator[bytes]:
-    """What every zstd frame in the data holds, as far as it can be read."""
+    """What every zstd frame in the data holds, as far as it can be read, whatever dictionary it was made with."""
     at = data.find(ZSTD_MAGIC)
     while at >= 0:
-        with suppress(zstd.ZstdError):
-            yield zstd.ZstdDecompressor().decompress(data[at:], max_length=ZSTD_BYTES_MAX)
+        for known in DICTIONARIES:
+            with suppress(zstd.ZstdError):
+                yield zstd.ZstdDecompressor(known).decompress(data[at:], max_length=ZSTD_BYTES_MAX)
         at = data.find(ZSTD_MAGIC, at + 1)
 
 
@@ -122,6 +125,8 @@ def found_under(root: Path, wanted: dict[str, bytes]) -> dict[str, set[str]]:
         base64.b64encode(f" {WORD} after".encode()),
         base64.urlsafe_b64encode(f"  {WORD} after".encode()),
         b"before" + zstd.compress(f"before {WORD} after".encode() * 3) + b"after",
+        b"before" + dictionary.compress(b'{"name":"%s"}' % WORD.encode() + b"and more of the same text" * 9),
+        b"before" + dictionary.compress(SHA1.encode()) + b"after",
         SHA1.encode(),
         bytes.fromhex(SHA1),
     ],

@@ -23,7 +23,7 @@ import pytest
 from backports import zstd
 
 from lrs.adapters.sqlite.database import LOCK_SECONDS_MAX
-from lrs.adapters.vault import envelope, known
+from lrs.adapters.vault import dictionary, envelope, known
 from lrs.adapters.vault.ledger import Entry, Mirror
 from lrs.adapters.vault.reading import VaultReading
 from lrs.adapters.vault.vault import KeyVault
@@ -172,8 +172,8 @@ def test_a_share_is_not_a_seal_of_one_key(vault: KeyVault) -> None:
     """Content keys are sealed under data keys: read as a part, one would hand out the key itself."""
     where, whole = sealed(vault, person(vault), person(vault, "bob"))
     share = whole.envelope[5 : 5 + 76]
-    for head in (b"\x01\x01\x00", b"\x01\x02\x00"):
-        assert isinstance(opened(vault, (where, Sealed(head + share))), Corrupt)
+    for head in itertools.product((1,), (1, 2), (0, 1)):
+        assert isinstance(opened(vault, (where, Sealed(bytes(head) + share))), Corrupt)
 
 
 def test_envelopes_swapped_between_places_people_and_tenants_do_not_open(vault: KeyVault) -> None:
@@ -230,8 +230,12 @@ def seal_packed(vault: KeyVault, subject: UUID, where: Place, packed: bytes) -> 
     return where, Sealed(envelope._seal_one(TENANT, where, data_key(vault, subject), packed))
 
 
-def test_a_bomb_inside_a_valid_seal_is_bounded(vault: KeyVault) -> None:
-    compressor, block = zstd.ZstdCompressor(1), bytes(16 * 1024 * 1024)
+DICTIONARY = dictionary.dictionary(dictionary.LATEST)
+
+
+@pytest.mark.parametrize("with_dictionary", [None, DICTIONARY], ids=["no dictionary", "the dictionary"])
+def test_a_bomb_inside_a_valid_seal_is_bounded(vault: KeyVault, with_dictionary: zstd.ZstdDict | None) -> None:
+    compressor, block = zstd.ZstdCompressor(1, zstd_dict=with_dictionary), bytes(16 * 1024 * 1024)
     packed = b"".join(compressor.compress(block) for _ in range(40)) + compressor.flush()
     item = seal_packed(vault, person(vault), somewhere(), packed)
     tracemalloc.start()
@@ -243,12 +247,24 @@ def test_a_bomb_inside_a_valid_seal_is_bounded(vault: KeyVault) -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(
-    "packed",
-    [b"", b"not zstd", zstd.compress(TEXT)[:-1], zstd.compress(TEXT) + b"more", zstd.compress(TEXT) * 2],
-    ids=["empty", "garbage", "cut", "trailing", "doubled"],
-)
-def test_content_that_is_not_exactly_one_frame_is_corrupt(vault: KeyVault, packed: bytes) -> None:
+def test_a_part_of_the_largest_size_is_sealed_and_opens(vault: KeyVault) -> None:
+    data = bytes(envelope.OPENED_BYTES_MAX)
+    assert opened(vault, sealed(vault, person(vault), data=data)) == Plain(data)
+
+
+@pytest.mark.parametrize("frame", [zstd.compress(TEXT), dictionary.compress(TEXT)], ids=["plain", "dictionary"])
+def test_content_that_is_not_exactly_one_frame_is_corrupt(vault: KeyVault, frame: bytes) -> None:
+    whole = seal_packed(vault, person(vault), somewhere(), frame)
+    assert opened(vault, whole) == Plain(TEXT)
+    for packed in (b"", b"not zstd", frame[:-1], frame[4:], frame + b"more", frame * 2):
+        assert isinstance(opened(vault, seal_packed(vault, person(vault), somewhere(), packed)), Corrupt), packed
+
+
+def test_content_compressed_with_a_dictionary_nobody_has_is_corrupt(vault: KeyVault) -> None:
+    """The frame itself names it, as ordinary ones do."""
+    ours = DICTIONARY.dict_content
+    other = zstd.ZstdDict(ours[:4] + bytes([ours[4] ^ 1]) + ours[5:])
+    packed = zstd.compress(TEXT, zstd_dict=other)
     assert isinstance(opened(vault, seal_packed(vault, person(vault), somewhere(), packed)), Corrupt)
 
 

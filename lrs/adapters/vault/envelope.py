@@ -7,34 +7,41 @@ The last nonce of any-of is SHA-256 of all before it, cut to length (its content
 repeat). It shows without any key that no owner was lost: with a living owner's share damaged or cut off only dead
 ones would be left, and damage would pass for an erasure. It finds accidents; forgers are for the log of hashes.
 
-``dict`` is the version of the zstd dictionary (0: none). The additional data is rebuilt from where the part
-lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Codes 3 (all-of) and 4
-(tombstone) are reserved.
+``dict`` is the version of the zstd dictionary (0: none; see ``dictionary``). The additional data is rebuilt from
+where the part lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Codes 3
+(all-of) and 4 (tombstone) are reserved.
 """
 
+import functools
 import hashlib
-import secrets
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from backports import zstd
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from lrs.adapters.vault import dictionary
 from lrs.domain.sealing import Category, Place
 
 VERSION = 1
 ONE_KEY = 1
 ANY_OF = 2
-_HEAD = struct.Struct(">BBB")
+_ONE_KEY_HEAD = bytes((VERSION, ONE_KEY, dictionary.LATEST))
+_ANY_OF_HEAD = bytes((VERSION, ANY_OF, dictionary.LATEST))
+_COUNT = struct.Struct(">H")
+_WHERE = struct.Struct(">H16sHQH")
 _SHARE = struct.Struct(">16s12s48s")
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 OWNERS_MAX = 1_000
 # A sealed part opens to at most this, whatever its compressed form claims.
 OPENED_BYTES_MAX = 64 * 1024 * 1024
-_COMPRESSION_LEVEL = 1  # measured: higher levels cost more than they save on bodies of 1 kB
+# Names of a few tenants, parts and topics, which seals have in common; an entry is some 200 bytes.
+_NAMES_CACHED_MAX = 1_024
 
 
 class EnvelopeInvalid(Exception):
@@ -50,8 +57,7 @@ class DataKey:
     cipher: AESGCM
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """An envelope taken apart. ``shares`` is one (kid, nonce, wrapped content key) an owner for any-of."""
 
     head: bytes
@@ -62,46 +68,42 @@ class Envelope:
 
 
 def additional_data(tenant: str, place: Place, head: bytes, kid: bytes, category: Category) -> bytes:
-    """Every fact about where and under what a part is sealed, each length-prefixed so that none runs together."""
-    facts = (
-        b"lethe/1",
-        tenant.encode(),
-        place.stream.bytes,
-        struct.pack(">Q", place.version),
-        place.part.encode(),
-        place.topic.encode(),
-        head,
-        kid,
-        category.encode(),
-    )
-    return b"".join(struct.pack(">H", len(fact)) + fact for fact in facts)
+    """Every fact about where and under what a part is sealed, each length-prefixed so that none runs together:
+    ``lethe/1``, tenant, part, topic, head, category, stream, version, key id."""
+    names = _names(tenant, place.part, place.topic, head, category)
+    return names + _WHERE.pack(16, place.stream.bytes, 8, place.version, len(kid)) + kid
+
+
+@functools.lru_cache(_NAMES_CACHED_MAX)
+def _names(tenant: str, part: str, topic: str, head: bytes, category: Category) -> bytes:
+    facts = (b"lethe/1", tenant.encode(), part.encode(), topic.encode(), head, category.encode())
+    return b"".join(_COUNT.pack(len(fact)) + fact for fact in facts)
 
 
 def seal(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
     """The envelope in which the key of any one owner opens ``data``."""
-    packed = zstd.compress(data, _COMPRESSION_LEVEL)
+    packed = dictionary.compress(data)
     if len(keys) == 1:
         return _seal_one(tenant, place, keys[0], packed)
     return _seal_any(tenant, place, keys, packed)
 
 
 def _seal_one(tenant: str, place: Place, key: DataKey, packed: bytes) -> bytes:
-    head = _HEAD.pack(VERSION, ONE_KEY, 0)
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    bound = additional_data(tenant, place, head, key.kid, key.category)
-    return head + key.kid + nonce + key.cipher.encrypt(nonce, packed, bound)
+    # Nonces are asked of the system one by one, never from a stock: a copy of the process would have the same.
+    nonce = os.urandom(_NONCE_BYTES)
+    bound = additional_data(tenant, place, _ONE_KEY_HEAD, key.kid, key.category)
+    return _ONE_KEY_HEAD + key.kid + nonce + key.cipher.encrypt(nonce, packed, bound)
 
 
 def _seal_any(tenant: str, place: Place, keys: Sequence[DataKey], packed: bytes) -> bytes:
     if not 1 < len(keys) <= OWNERS_MAX:
         raise EnvelopeInvalid("too few or too many owners")
-    head = _HEAD.pack(VERSION, ANY_OF, 0)
     content_key = AESGCM.generate_key(256)
-    shares = b"".join(_share(tenant, place, head, key, content_key) for key in keys)
-    opening = head + struct.pack(">H", len(keys)) + shares
+    shares = b"".join(_share(tenant, place, key, content_key) for key in keys)
+    opening = _ANY_OF_HEAD + _COUNT.pack(len(keys)) + shares
     nonce = _nonce_after(opening)
     # The content's seal is bound to all shares: none can be taken out or put in.
-    bound = additional_data(tenant, place, opening[:3], b"", keys[0].category) + shares
+    bound = additional_data(tenant, place, _ANY_OF_HEAD, b"", keys[0].category) + shares
     return opening + nonce + AESGCM(content_key).encrypt(nonce, packed, bound)
 
 
@@ -109,15 +111,15 @@ def _nonce_after(opening: bytes) -> bytes:
     return hashlib.sha256(opening).digest()[:_NONCE_BYTES]
 
 
-def _share(tenant: str, place: Place, head: bytes, key: DataKey, content_key: bytes) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    bound = additional_data(tenant, place, head, key.kid, key.category)
+def _share(tenant: str, place: Place, key: DataKey, content_key: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    bound = additional_data(tenant, place, _ANY_OF_HEAD, key.kid, key.category)
     return _SHARE.pack(key.kid, nonce, key.cipher.encrypt(nonce, content_key, bound))
 
 
 def parse(envelope: bytes) -> Envelope:
     """The envelope taken apart, or EnvelopeInvalid."""
-    if len(envelope) < _HEAD.size or envelope[0] != VERSION or envelope[2] != 0:
+    if len(envelope) < 3 or envelope[0] != VERSION or not dictionary.is_known(envelope[2]):
         raise EnvelopeInvalid("not an envelope")
     if envelope[1] == ONE_KEY:
         return _parse_one(envelope)
@@ -136,7 +138,7 @@ def _parse_one(envelope: bytes) -> Envelope:
 def _parse_any(envelope: bytes) -> Envelope:
     if len(envelope) < 5:
         raise EnvelopeInvalid("cut short")
-    (count,) = struct.unpack_from(">H", envelope, 3)
+    (count,) = _COUNT.unpack_from(envelope, 3)
     end = 5 + count * _SHARE.size
     if not 1 < count <= OWNERS_MAX or len(envelope) < end + _NONCE_BYTES + _TAG_BYTES:
         raise EnvelopeInvalid("cut short")
@@ -156,9 +158,12 @@ def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> by
             packed = key.cipher.decrypt(envelope.nonce, envelope.ciphertext, bound)
         else:
             packed = _open_any(tenant, place, envelope, key)
-        return _decompress(packed)
+        data = dictionary.decompress(envelope.head[2], packed, OPENED_BYTES_MAX)
     except (InvalidTag, ValueError, zstd.ZstdError) as error:
         raise EnvelopeInvalid("does not open") from error
+    if data is None:
+        raise EnvelopeInvalid("does not open")
+    return data
 
 
 def _open_any(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
@@ -168,11 +173,3 @@ def _open_any(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> by
     shares = b"".join(_SHARE.pack(*share) for share in envelope.shares)
     bound = additional_data(tenant, place, envelope.head, b"", key.category) + shares
     return AESGCM(content_key).decrypt(envelope.nonce, envelope.ciphertext, bound)
-
-
-def _decompress(packed: bytes) -> bytes:
-    decompressor = zstd.ZstdDecompressor()
-    data = decompressor.decompress(packed, max_length=OPENED_BYTES_MAX)
-    if not decompressor.eof or decompressor.unused_data:
-        raise EnvelopeInvalid("does not open")
-    return data
