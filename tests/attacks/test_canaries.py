@@ -29,7 +29,10 @@ ADDRESS = f"{WORD}.mbox@{WORD}.example.org"
 SHA1 = hashlib.sha1(f"mailto:{ADDRESS}".encode(), usedforsecurity=False).hexdigest()
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_BYTES_MAX = 1024 * 1024
-DICTIONARIES = (None, *(dictionary.dictionary(version) for version in range(1, dictionary.LATEST + 1)))
+DICTIONARIES = (
+    None,
+    *(zstd.ZstdDict(dictionary.dictionary(n).as_bytes()) for n in range(1, dictionary.LATEST + 1)),
+)
 
 BY_MBOX = {"objectType": "Agent", "name": f"{WORD} name", "mbox": f"mailto:{ADDRESS}"}
 BY_SHA1 = {"objectType": "Agent", "name": f"{WORD} digest", "mbox_sha1sum": SHA1}

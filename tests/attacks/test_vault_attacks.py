@@ -230,7 +230,7 @@ def seal_packed(vault: KeyVault, subject: UUID, where: Place, packed: bytes) -> 
     return where, Sealed(envelope._seal_one(TENANT, where, data_key(vault, subject), packed))
 
 
-DICTIONARY = dictionary.dictionary(dictionary.LATEST)
+DICTIONARY = zstd.ZstdDict(dictionary.dictionary(dictionary.LATEST).as_bytes())
 
 
 @pytest.mark.parametrize("with_dictionary", [None, DICTIONARY], ids=["no dictionary", "the dictionary"])

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backports import zstd
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -159,7 +158,7 @@ def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> by
         else:
             packed = _open_any(tenant, place, envelope, key)
         data = dictionary.decompress(envelope.head[2], packed, OPENED_BYTES_MAX)
-    except (InvalidTag, ValueError, zstd.ZstdError) as error:
+    except (InvalidTag, ValueError) as error:
         raise EnvelopeInvalid("does not open") from error
     if data is None:
         raise EnvelopeInvalid("does not open")
