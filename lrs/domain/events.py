@@ -51,7 +51,7 @@ class StatementRecorded:
             (self.voids or _NIL).bytes,
             len(self.people),
         )
-        people = b"".join(_PERSON.pack(subject.bytes, number) for subject, number in self.people)
+        people = b"".join([_PERSON.pack(subject.bytes, number) for subject, number in self.people])
         return head + people + self.body.envelope
 
     @classmethod

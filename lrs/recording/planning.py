@@ -40,18 +40,23 @@ class Plan:
 
 @dataclass(slots=True)
 class Planner:
-    """Makes the plan of one group under one reading of the fence."""
+    """Makes the plan of one group under one reading of the fence.
+
+    ``tenant_subject`` may be None where every draft has an owner. ``found`` is who was looked up already, under
+    the same reading: they are not looked up again.
+    """
 
     store: TenantStore
     reading: Reading
-    tenant_subject: UUID
+    tenant_subject: UUID | None
     at: datetime
     known_agents: dict[tuple[UUID, bytes], int]
+    found: dict[Identifier, UUID] = field(default_factory=dict)
 
     def plan(self, drafts: Sequence[Draft]) -> Plan:
         """Everything to insert for these drafts. StaleFence when the fence moved meanwhile."""
         plan = Plan(self.reading.sequence)
-        subjects = self.reading.enrol(m.identifier for draft in drafts for m in draft.parts.mentions)
+        subjects = self._subjects(drafts)
         # Worked out once for the whole group: each is needed again for every draft.
         periods = {category: period_of(category, self.at) for category in {draft.category for draft in drafts}}
         owners = [self._owners(draft, subjects) for draft in drafts]
@@ -59,16 +64,25 @@ class Planner:
         spelled = [[orjson.dumps(mention.agent) for mention in draft.parts.mentions] for draft in drafts]
         numbers = self._number_agents(plan, drafts, spelled, subjects)
         for draft, owned, exact in zip(drafts, owners, spelled, strict=True):
-            people = tuple(numbers[one] for one in exact)
+            people = tuple([numbers[one] for one in exact])
             plan.events.append(self._event(draft, owned, periods[draft.category], people))
             plan.index.append(self._index_row(draft, subjects))
         return plan
 
+    def _subjects(self, drafts: Sequence[Draft]) -> dict[Identifier, UUID]:
+        """Everybody in these drafts and nobody else: keys are made for whoever is in here."""
+        people = dict.fromkeys([mention.identifier for draft in drafts for mention in draft.parts.mentions])
+        subjects = {one: self.found[one] for one in people if one in self.found}
+        return subjects | self.reading.enrol([one for one in people if one not in subjects])
+
     def _owners(self, draft: Draft, subjects: dict[Identifier, UUID]) -> list[UUID]:
         owners = [subjects[draft.parts.mentions[index].identifier] for index in draft.parts.owners]
         if len(owners) > 1:
-            owners = list(dict.fromkeys(owners))
-        return owners or [self.tenant_subject]
+            return list(dict.fromkeys(owners))
+        if owners:
+            return owners
+        assert self.tenant_subject is not None
+        return [self.tenant_subject]
 
     # --- agent objects ---------------------------------------------------------------------------------------
 
