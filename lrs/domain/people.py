@@ -83,7 +83,7 @@ def join(
 def _owners(mentions: tuple[Mention, ...]) -> tuple[int, ...]:
     if mentions and mentions[0].path == ("actor",):
         return (0,)
-    return tuple(index for index, mention in enumerate(mentions) if mention.path[0] == "actor")
+    return tuple([index for index, mention in enumerate(mentions) if mention.path[0] == "actor"])
 
 
 def _parent_of(body: dict[str, Any], path: Sequence[str | int]) -> Any:
