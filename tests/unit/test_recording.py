@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from lrs.adapters.clock import SystemClock
 from lrs.bootstrap import System
 from lrs.domain.errors import KeyStoreUnavailable, LetheError, StatementConflict, StoreUnavailable
 from lrs.recording.drafts import Draft, statement_draft
 from lrs.recording.groups import GroupCommit, Submission
 from lrs.recording.recorder import Recorder
-from tests.subjects import ADA, ALAN, GRACE, PUBLIC_URL, TENANT, Inside, Json, inside, statement
+from tests.subjects import ADA, ALAN, GRACE, PUBLIC_URL, TENANT, Inside, Json, came_back, inside, statement
 
 WAIT = 30
 SECRET = "Quetzalcoatlus"
@@ -167,3 +168,31 @@ def test_the_same_new_person_sent_by_many_at_once_is_one_subject(system: System)
         list(pool.map(acme.post, [statement(ADA) for _ in range(16)]))
     assert len(acme.found_by(ADA)) == 16
     assert acme.rows("SELECT count(DISTINCT subject) FROM agent") == [(1,)]
+
+
+# --- whose it is ----------------------------------------------------------------------------------------------
+
+
+def test_in_one_group_what_is_nobodys_is_sealed_for_the_tenant_and_the_rest_for_its_people(system: System) -> None:
+    """The tenant's subject is asked for only where something belongs to nobody."""
+    acme = inside(system)
+    nobodys = statement({"objectType": "Group", "member": []})
+    all_of = statement({"objectType": "Group", "member": [ADA, GRACE, ADA]})
+    adas = statement(ADA, context={"instructor": GRACE})
+    recorder = Recorder(system.tenants, system.vault, system.opener, SystemClock())
+    assert record_together(acme, recorder, nobodys, all_of, adas, nobodys) == ["stored"] * 4
+    recorder.close()
+    assert all(came_back(one, acme.get(one).json()) for one in (nobodys, all_of, adas))
+    acme.ran("erase", ADA)
+    erased = {one["id"]: acme.get(one).status_code for one in (nobodys, all_of, adas)}
+    assert erased == {nobodys["id"]: 200, all_of["id"]: 200, adas["id"]: 404}
+
+
+def test_two_spellings_of_one_person_in_a_group_are_one_subject_and_each_comes_back(system: System) -> None:
+    acme = inside(system)
+    acme.post(statement(ADA))
+    named, bare = ADA | {"name": "Countess"}, {"mbox": ADA["mbox"]}
+    sent = [statement(named, context={"instructor": bare}), statement(bare), statement(named), statement(ADA)]
+    acme.post(*sent)
+    assert all(came_back(one, acme.get(one).json()) for one in sent)
+    assert acme.rows("SELECT count(*), count(DISTINCT subject) FROM agent") == [(3, 1)]
