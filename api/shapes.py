@@ -4,15 +4,20 @@ NOTHING a client sent enters a message: not values, and not the keys of extensio
 of unknown properties either, for messages are logged and logs outlive keys.
 """
 
+from collections.abc import Callable
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from api.formats import FORMAT_RULES
 from api.schema import ACTOR, PROPERTIES, STATEMENT
 from lrs.domain import statements as rules
 from lrs.domain.errors import InvalidStatement
+
+# The validators inside the adapters, whose own methods only pass options on and take 0.4 us for it (measured).
+_CHECK_STATEMENT: Final[Callable[[object], object]] = STATEMENT.validator.validate_python
+_CHECK_ACTOR: Final[Callable[[object], object]] = ACTOR.validator.validate_python
 
 # pydantic's kind of error -> the rule; what stands in braces is from our own schema, never from the client.
 _RULES: Final = {
@@ -58,7 +63,7 @@ def check_statement(statement: object, version: str, path: str = "") -> None:
 
     ``path`` is where the statement stands in the request (``[3]``). The statement is not changed.
     """
-    _check_shape(STATEMENT, statement, path)
+    _check_shape(_CHECK_STATEMENT, statement, path)
     rules.check_rules(cast("dict[str, Any]", statement), version, path)
 
 
@@ -71,13 +76,13 @@ def check_statements(statements: list[object], version: str) -> None:
 
 def check_actor(actor: object, path: str = "") -> None:
     """Nothing, for an Agent or Group as a statement may hold it: for the parameters of requests."""
-    _check_shape(ACTOR, actor, path)
+    _check_shape(_CHECK_ACTOR, actor, path)
     rules.check_actor(cast("dict[str, Any]", actor), path)
 
 
-def _check_shape(adapter: TypeAdapter[Any], value: object, path: str) -> None:
+def _check_shape(check: Callable[[object], object], value: object, path: str) -> None:
     try:
-        adapter.validate_python(value)
+        check(value)
     except ValidationError as error:
         # The first one only: it is enough to mend, and the others may be without number.
         first = error.errors(include_url=False, include_input=False)[0]

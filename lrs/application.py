@@ -1,12 +1,13 @@
 """The event-sourced application: the eventsourcing library's, with our mapper and our recorder.
 
-One application a tenant, one for the control store. Bulk writes go through ``events.put`` with their index rows;
+One application a tenant, one for the control store. Bulk writes go through ``append`` with their index rows;
 aggregates (subjects, requests, tenants, credentials) through ``save`` and ``repository.get``.
 
 Topics are registered when the application is made, before anything is read.
 """
 
 import base64
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class LetheMapper(Mapper[UUID]):
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """The stored form."""
-        if isinstance(domain_event, StatementRecorded | ExchangeRecorded):
+        if isinstance(domain_event, (StatementRecorded, ExchangeRecorded)):
             return stored_event(domain_event)
         return super().to_stored_event(domain_event)
 
@@ -114,6 +115,11 @@ class LetheApplication(Application[UUID]):
     def construct_recorder(self) -> ProcessRecorder:
         """The one that was handed in."""
         return self._given_recorder
+
+    def append(self, events: Sequence[DomainEventProtocol[UUID]], **rows: Any) -> None:
+        """Write events with rows beside them in one transaction: ``events.put`` without its recordings, which are
+        two objects for every event (RecordConflictError, StaleFence)."""
+        self.recorder.insert_events([self.mapper.to_stored_event(event) for event in events], **rows)
 
     def get_or_none(self, aggregate_id: UUID) -> Any:
         """An aggregate, or None when there is none."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from lrs.domain.agents import is_group
 from lrs.domain.people import Split
 
 
@@ -30,7 +31,7 @@ class Body:
 def pack(split: Split, version: str | None) -> bytes:
     """The bytes to seal."""
     paths = [mention.path for mention in split.mentions]
-    groups = [index for index, mention in enumerate(split.mentions) if mention.group]
+    groups = [index for index, mention in enumerate(split.mentions) if is_group(mention.agent)]
     return orjson.dumps([split.body, paths, groups, version])
 
 

@@ -16,7 +16,7 @@ THE LETTERS ARE A STORAGE FORMAT: the statement index keeps them.
     x   the learner of an exchange
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 Term = tuple[str, str]
@@ -37,11 +37,12 @@ def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
     activity = _activity_id(target)
     if activity is not None:
         terms.append((OBJECT, activity))
-    # A dict, because it keeps the order in which they were met: the same statement gives the same terms.
-    related = dict.fromkeys(_context_activity_ids(context))
+    met: list[str] = []
+    _add_context_activities(met, context)
     if target.get("objectType") == "SubStatement":
-        related |= dict.fromkeys(_sub_statement_activity_ids(target))
-    terms += [(OTHER_ACTIVITY, other) for other in related if other != activity]
+        _add_sub_statement_activities(met, target)
+    # A dict, because it keeps the order in which they were met: the same statement gives the same terms.
+    terms += [(OTHER_ACTIVITY, other) for other in dict.fromkeys(met) if other != activity]
     if "registration" in context:
         # A UUID has two spellings (RFC 9562 4) and is one registration.
         terms.append((REGISTRATION, context["registration"].lower()))
@@ -56,18 +57,19 @@ def _activity_id(target: Mapping[str, Any]) -> str | None:
     return activity
 
 
-def _context_activity_ids(context: Mapping[str, Any]) -> Iterator[str]:
-    for activities in context.get("contextActivities", {}).values():
+def _add_context_activities(met: list[str], context: Mapping[str, Any]) -> None:
+    if "contextActivities" not in context:
+        return
+    for activities in context["contextActivities"].values():
         # A single Activity may be sent bare, as in 0.95 (Data 2.4.6.2).
         if isinstance(activities, list):
-            for activity in activities:
-                yield activity["id"]
+            met += [activity["id"] for activity in activities]
         else:
-            yield activities["id"]
+            met.append(activities["id"])
 
 
-def _sub_statement_activity_ids(sub_statement: Mapping[str, Any]) -> Iterator[str]:
+def _add_sub_statement_activities(met: list[str], sub_statement: Mapping[str, Any]) -> None:
     activity = _activity_id(sub_statement["object"])
     if activity is not None:
-        yield activity
-    yield from _context_activity_ids(sub_statement.get("context", {}))
+        met.append(activity)
+    _add_context_activities(met, sub_statement.get("context", {}))

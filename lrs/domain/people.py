@@ -16,19 +16,17 @@ THE PATHS AND THE SHAPE OF A SPLIT BODY ARE A STORAGE FORMAT: they are sealed wi
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lrs.domain.agents import Identifier, identifier_of, is_group
 
 Path = tuple[str | int, ...]
 
 # Put in when reading: the row or the credential says them, so the sealed body does not repeat them.
-_SAID_ELSEWHERE = frozenset({"id", "stored", "version", "authority"})
+_SAID_ELSEWHERE = ("id", "stored", "version", "authority")
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """One identified Agent or Group, and where it stood."""
 
     path: Path
@@ -41,8 +39,7 @@ class Mention:
         return is_group(self.agent)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """A statement without its people."""
 
     body: dict[str, Any]  # None at every mention's place; shares with the statement whatever is unchanged
@@ -59,7 +56,9 @@ def split(
     actor `owners` may be empty: then the body belongs to no person. The statement is not changed.
     """
     taking = _Taking(is_known_placeholder)
-    body = {name: value for name, value in statement.items() if name not in _SAID_ELSEWHERE}
+    body = dict(statement)
+    for name in _SAID_ELSEWHERE:
+        body.pop(name, None)
     taking.out_of_statement(body, (), exact=True)
     mentions = tuple(taking.mentions)
     return Split(body, mentions, _owners(mentions))
@@ -84,7 +83,7 @@ def join(
 def _owners(mentions: tuple[Mention, ...]) -> tuple[int, ...]:
     if mentions and mentions[0].path == ("actor",):
         return (0,)
-    return tuple(index for index, mention in enumerate(mentions) if mention.path[0] == "actor")
+    return tuple([index for index, mention in enumerate(mentions) if mention.path[0] == "actor"])
 
 
 def _parent_of(body: dict[str, Any], path: Sequence[str | int]) -> Any:
@@ -129,16 +128,16 @@ class _Taking:
             body["object"] = inner = dict(target)
             self.out_of_statement(inner, (*path, "object"), exact=False)
         if "context" in body:
-            body["context"] = self._context(body["context"], (*path, "context"))
+            body["context"] = self._context(body["context"], path)
 
     def _context(self, context: dict[str, Any], path: Path) -> dict[str, Any]:
         context = dict(context)
         for name in ("instructor", "team"):
             if name in context:
-                context[name] = self._agent(context[name], (*path, name), False)
+                context[name] = self._agent(context[name], (*path, "context", name), False)
         for name, part in (("contextAgents", "agent"), ("contextGroups", "group")):
             if name in context:
-                context[name] = self._wrapped(context[name], part, (*path, name))
+                context[name] = self._wrapped(context[name], part, (*path, "context", name))
         return context
 
     def _wrapped(self, wrappers: list[dict[str, Any]], part: str, path: Path) -> list[dict[str, Any]]:

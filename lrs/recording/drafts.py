@@ -4,8 +4,7 @@ Pure: it must not know the vault or the store. Content was checked at the edge.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from lrs.domain.agents import is_placeholder
@@ -18,8 +17,7 @@ from lrs.domain.statements import voided_target
 EXCHANGE_NAMESPACE = UUID("7d0c1b8e-5c0f-5c53-9d6b-0a8f5a6b2a41")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """One record to be made. ``owners`` are indexes into the mentions of ``parts``; none: the tenant's."""
 
     id: UUID

@@ -20,10 +20,9 @@ import orjson
 from lrs.domain.agents import Identifier
 from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
-from lrs.domain.people import Mention
-from lrs.domain.sealing import Category, Place, Sealed, Slot, period_of
+from lrs.domain.sealing import Category, Place, Slot, period_of
 from lrs.domain.subjects import Subject
-from lrs.opening import BODY, agent_place
+from lrs.opening import BODY, AgentRef, agent_place
 from lrs.ports import AgentRow, IndexRow, Reading, TenantStore
 from lrs.recording.drafts import Draft
 from lrs.sealed_bodies import pack
@@ -41,65 +40,80 @@ class Plan:
 
 @dataclass(slots=True)
 class Planner:
-    """Makes the plan of one group under one reading of the fence."""
+    """Makes the plan of one group under one reading of the fence.
+
+    ``tenant_subject`` may be None where every draft has an owner. ``found`` is who was looked up already, under
+    the same reading: they are not looked up again.
+    """
 
     store: TenantStore
     reading: Reading
-    tenant_subject: UUID
+    tenant_subject: UUID | None
     at: datetime
     known_agents: dict[tuple[UUID, bytes], int]
+    found: dict[Identifier, UUID] = field(default_factory=dict)
 
     def plan(self, drafts: Sequence[Draft]) -> Plan:
         """Everything to insert for these drafts. StaleFence when the fence moved meanwhile."""
         plan = Plan(self.reading.sequence)
-        subjects = self.reading.enrol(m.identifier for draft in drafts for m in draft.parts.mentions)
-        self.reading.ensure(self._slots(drafts, subjects))
-        numbers = self._number_agents(plan, drafts, subjects)
-        for draft in drafts:
-            refs = tuple(numbers[_spelling(subjects, mention)] for mention in draft.parts.mentions)
-            plan.events.append(self._event(draft, subjects, refs))
-            plan.index.append(self._index_row(draft, subjects))
+        subjects = self._subjects(drafts)
+        # Worked out once for the whole group: each is needed again for every draft.
+        periods = {category: period_of(category, self.at) for category in {draft.category for draft in drafts}}
+        owners = [self._owners(draft, subjects) for draft in drafts]
+        self.reading.ensure(_slots(drafts, owners, periods, subjects))
+        spelled = [[orjson.dumps(mention.agent) for mention in draft.parts.mentions] for draft in drafts]
+        numbers = self._number_agents(plan, drafts, spelled, subjects)
+        for draft, owned, exact in zip(drafts, owners, spelled, strict=True):
+            people = tuple([numbers[one] for one in exact])
+            plan.events.append(self._event(draft, owned, periods[draft.category], people))
+            plan.index.append(self._index_row(draft, owned, subjects))
         return plan
 
-    # --- keys ------------------------------------------------------------------------------------------------
+    def _subjects(self, drafts: Sequence[Draft]) -> dict[Identifier, UUID]:
+        """Everybody in these drafts and nobody else: keys are made for whoever is in here."""
+        people = dict.fromkeys([mention.identifier for draft in drafts for mention in draft.parts.mentions])
+        subjects = {one: self.found[one] for one in people if one in self.found}
+        return subjects | self.reading.enrol([one for one in people if one not in subjects])
 
     def _owners(self, draft: Draft, subjects: dict[Identifier, UUID]) -> list[UUID]:
-        owners = (subjects[draft.parts.mentions[index].identifier] for index in draft.parts.owners)
-        return list(dict.fromkeys(owners)) or [self.tenant_subject]
-
-    def _slots(self, drafts: Sequence[Draft], subjects: dict[Identifier, UUID]) -> list[Slot]:
-        slots = [Slot(subject, Category.IDENTITY) for subject in subjects.values()]
-        for draft in drafts:
-            period = period_of(draft.category, self.at)
-            slots += [Slot(owner, draft.category, period) for owner in self._owners(draft, subjects)]
-        return slots
+        owners = [subjects[draft.parts.mentions[index].identifier] for index in draft.parts.owners]
+        if len(owners) > 1:
+            return list(dict.fromkeys(owners))
+        if owners:
+            return owners
+        assert self.tenant_subject is not None
+        return [self.tenant_subject]
 
     # --- agent objects ---------------------------------------------------------------------------------------
 
     def _number_agents(
-        self, plan: Plan, drafts: Sequence[Draft], subjects: dict[Identifier, UUID]
-    ) -> dict[tuple[UUID, bytes], tuple[UUID, int]]:
-        """(subject, number) of every exact agent object in the group, by (subject, its bytes)."""
-        spellings = {_spelling(subjects, mention): None for draft in drafts for mention in draft.parts.mentions}
-        digests = {spelling: (spelling[0], self.reading.digest(*spelling)) for spelling in spellings}
-        unknown = [key for key in digests.values() if key not in self.known_agents]
-        self.known_agents |= self.store.statements.agents(unknown)
-        new = [spelling for spelling, key in digests.items() if key not in self.known_agents]
-        fresh = self._seal_agents(plan, new, digests)
+        self, plan: Plan, drafts: Sequence[Draft], spelled: list[list[bytes]], subjects: dict[Identifier, UUID]
+    ) -> dict[bytes, AgentRef]:
+        """(subject, number) of every exact agent object in the group, by its bytes: the identifier is among
+        them, so the same bytes are the same subject."""
+        named = {
+            exact: subjects[mention.identifier]
+            for draft, spellings in zip(drafts, spelled, strict=True)
+            for mention, exact in zip(draft.parts.mentions, spellings, strict=True)
+        }
+        keys = {exact: (subject, self.reading.digest(subject, exact)) for exact, subject in named.items()}
+        unknown = [key for key in keys.values() if key not in self.known_agents]
+        if unknown:
+            self.known_agents |= self.store.statements.agents(unknown)
+        new = [exact for exact, key in keys.items() if key not in self.known_agents]
+        fresh = self._seal_agents(plan, new, keys) if new else {}
         return {
-            spelling: (spelling[0], fresh[key] if key in fresh else self.known_agents[key])
-            for spelling, key in digests.items()
+            exact: (key[0], fresh[exact] if exact in fresh else self.known_agents[key])
+            for exact, key in keys.items()
         }
 
     def _seal_agents(
-        self,
-        plan: Plan,
-        new: list[tuple[UUID, bytes]],
-        digests: dict[tuple[UUID, bytes], tuple[UUID, bytes]],
-    ) -> dict[tuple[UUID, bytes], int]:
-        versions = self.store.statements.versions({subject for subject, _ in new})
-        fresh: dict[tuple[UUID, bytes], int] = {}
-        for subject, exact in new:
+        self, plan: Plan, new: list[bytes], keys: dict[bytes, tuple[UUID, bytes]]
+    ) -> dict[bytes, int]:
+        versions = self.store.statements.versions({keys[exact][0] for exact in new})
+        fresh: dict[bytes, int] = {}
+        for exact in new:
+            subject, digest = keys[exact]
             if subject not in versions:
                 plan.events += Subject.register(subject, self.at).collect_events()
                 plan.index.append(None)
@@ -109,48 +123,46 @@ class Planner:
             sealed = self.reading.seal([subject], Category.IDENTITY, "", place, exact)
             plan.events.append(Subject.agent_sealed(subject, number, sealed, self.at))
             plan.index.append(None)
-            key = digests[subject, exact]
-            plan.agents.append(AgentRow(*key, number))
-            fresh[key] = number
+            plan.agents.append(AgentRow(subject, digest, number))
+            fresh[exact] = number
         return fresh
 
     # --- the record ------------------------------------------------------------------------------------------
 
-    def _event(
-        self, draft: Draft, subjects: dict[Identifier, UUID], people: tuple[tuple[UUID, int], ...]
-    ) -> HotEvent:
+    def _event(self, draft: Draft, owners: list[UUID], period: str, people: tuple[AgentRef, ...]) -> HotEvent:
         topic = StatementRecorded.TOPIC if draft.is_statement else ExchangeRecorded.TOPIC
-        body = self._seal_body(draft, subjects, Place(draft.id, 1, BODY, topic))
+        place = Place(draft.id, 1, BODY, topic)
+        data = pack(draft.parts, draft.said_version)
+        body = self.reading.seal(owners, draft.category, period, place, data)
         if draft.is_statement:
             return StatementRecorded(draft.id, 1, draft.version, draft.authority, draft.voids, people, body)
         return ExchangeRecorded(draft.id, 1, draft.authority, people, body)
 
-    def _seal_body(self, draft: Draft, subjects: dict[Identifier, UUID], place: Place) -> Sealed:
-        data = pack(draft.parts, draft.said_version)
-        period = period_of(draft.category, self.at)
-        return self.reading.seal(self._owners(draft, subjects), draft.category, period, place, data)
-
-    def _index_row(self, draft: Draft, subjects: dict[Identifier, UUID]) -> IndexRow:
-        owners = self._owners(draft, subjects)
+    def _index_row(self, draft: Draft, owners: list[UUID], subjects: dict[Identifier, UUID]) -> IndexRow:
+        term = self.store.statements.term
         if not draft.is_statement:
-            return IndexRow(tuple(self._term(EXCHANGE_OWNER, owner.hex) for owner in owners), 0)
+            return IndexRow(tuple([term(EXCHANGE_OWNER, owner.hex) for owner in owners]), 0)
         kinds = dict.fromkeys(owners, OWNER)
-        for mention in sorted(draft.parts.mentions, key=lambda one: not one.exact):
-            kinds.setdefault(subjects[mention.identifier], EXACT if mention.exact else RELATED)
-        terms = [self._term(kind, subject.hex) for subject, kind in kinds.items()]
-        single: dict[str, int] = {}
-        for kind, value in draft.terms:
-            term = self._term(kind, value)
-            if kind == OTHER_ACTIVITY:
-                terms.append(term)
-            else:
-                single[kind] = term
+        for mention in draft.parts.mentions:
+            subject = subjects[mention.identifier]
+            if subject not in kinds or (mention.exact and kinds[subject] == RELATED):
+                kinds[subject] = EXACT if mention.exact else RELATED
+        terms = [term(kind, subject.hex) for subject, kind in kinds.items()]
+        terms += [term(kind, value) for kind, value in draft.terms if kind == OTHER_ACTIVITY]
+        single = {kind: term(kind, value) for kind, value in draft.terms if kind != OTHER_ACTIVITY}
         columns = single.get(VERB), single.get(OBJECT), single.get(REGISTRATION)
         return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns)
 
-    def _term(self, kind: str, value: str) -> int:
-        return self.store.statements.term(kind, value)
 
-
-def _spelling(subjects: dict[Identifier, UUID], mention: Mention) -> tuple[UUID, bytes]:
-    return subjects[mention.identifier], orjson.dumps(mention.agent)
+def _slots(
+    drafts: Sequence[Draft],
+    owners: list[list[UUID]],
+    periods: dict[Category, str],
+    subjects: dict[Identifier, UUID],
+) -> list[Slot]:
+    """The keys that the group needs, each once."""
+    identities = [Slot(subject, Category.IDENTITY) for subject in dict.fromkeys(subjects.values())]
+    owned = dict.fromkeys(
+        (owner, draft.category) for draft, listed in zip(drafts, owners, strict=True) for owner in listed
+    )
+    return identities + [Slot(owner, category, periods[category]) for owner, category in owned]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
+from lrs.domain.agents import Identifier
 from lrs.domain.errors import ExchangeConflict, KeyStoreUnavailable, StatementConflict, SubjectBusy
 from lrs.opening import Opener
 from lrs.ports import Clock, Reading, Recorded, StaleFence, TenantStore, Vault
@@ -98,19 +99,20 @@ class Recorder:
     ) -> list[Submission]:
         """Write what can be written and answer it; give back whoever has to wait for an erasure."""
         reading = self._vault.read(store.tenant)
-        self._look_before_minting(store, reading, group, known)
+        found = self._look_before_minting(store, reading, group, known)
         ready, waiting = self._without_busy(reading, group, known)
         drafts, answers = self._settle(store, ready, known)
         if drafts:
             planner = Planner(
                 store=store,
                 reading=reading,
-                tenant_subject=self._vault.tenant_subject(store.tenant),
+                tenant_subject=self._tenant_subject(store.tenant, drafts),
                 at=self._clock.now(),
                 known_agents=self._agents_of(store.tenant),
+                found=found,
             )
             plan = planner.plan(drafts)
-            self._tenants.application(store.tenant).events.put(
+            self._tenants.application(store.tenant).append(
                 plan.events, index=plan.index, agents=plan.agents, fence_sequence=plan.fence_sequence
             )
             for row in plan.agents:
@@ -118,6 +120,12 @@ class Recorder:
         for answer in answers:
             answer()
         return waiting
+
+    def _tenant_subject(self, tenant: str, drafts: list[Draft]) -> UUID | None:
+        """Asked for only where a draft belongs to no person: it costs a question to the vault."""
+        if all(draft.parts.owners for draft in drafts):
+            return None
+        return self._vault.tenant_subject(tenant)
 
     def _agents_of(self, tenant: str) -> dict[tuple[UUID, bytes], int]:
         agents = self._known_agents.setdefault(tenant, {})
@@ -128,14 +136,17 @@ class Recorder:
     @staticmethod
     def _look_before_minting(
         store: TenantStore, reading: Reading, group: list[Submission], known: dict[UUID, Recorded]
-    ) -> None:
+    ) -> dict[Identifier, UUID]:
         """A record of an erased person that is sent again would look like one of a new person: ask for the ids
         of records with unknown people first, so that it mints nothing. Ask for ids that the group names twice,
-        too: if one is stored, that decides, not who of the two came first here."""
+        too: if one is stored, that decides, not who of the two came first here. The people who are known."""
         drafts = [draft for one in group for draft in one.drafts if draft.id not in known]
         people = {mention.identifier for draft in drafts for mention in draft.parts.mentions}
-        missing = people - reading.lookup(people).keys()
-        times = Counter(draft.id for draft in drafts)
+        found = reading.lookup(people)
+        missing = people - found.keys()
+        times = Counter([draft.id for draft in drafts])
+        if not missing and len(times) == len(drafts):
+            return found
         doubtful = [
             draft.id
             for draft in drafts
@@ -143,6 +154,7 @@ class Recorder:
         ]
         if doubtful:
             known |= store.statements.by_ids(doubtful)
+        return found
 
     @staticmethod
     def _without_busy(

@@ -239,6 +239,21 @@ def test_hot_events_come_back_from_the_log_as_one_transaction(
     assert store.statements.agents([(ADA, b"digest")]) == {(ADA, b"digest"): 2}
 
 
+def test_events_appended_in_bulk_are_those_that_are_put_one_by_one(
+    application: LetheApplication, store: TenantStore
+) -> None:
+    events: list[Any] = [Subject.register(ADA, START).collect_events()[0], a_statement(), an_exchange()]
+    index = [None, IndexRow((1,), 1, UUID(int=0xDEAD)), IndexRow((2,), 0)]
+    application.append(events, index=index, agents=[AgentRow(ADA, b"digest", 2)], fence_sequence=0)
+    read = [application.mapper.to_domain_event(one.event) for one in store.statements.read(0, 10)]
+    assert read == events
+    assert store.statements.voided([UUID(int=0xDEAD)]) == {UUID(int=0xDEAD)}
+    assert store.statements.agents([(ADA, b"digest")]) == {(ADA, b"digest"): 2}
+    with pytest.raises(RecordConflictError):
+        application.append([an_exchange(body=Sealed(b"other"))])
+    assert len(store.statements.read(0, 10)) == len(events)
+
+
 def test_a_statement_of_very_many_people_keeps_them_all() -> None:
     event = a_statement(people=tuple((UUID(int=n), n) for n in range(1, 65_536)))
     assert the_mapper().to_domain_event(stored_event(event)) == event

@@ -10,12 +10,26 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from lrs.adapters.clock import SystemClock
 from lrs.bootstrap import System
 from lrs.domain.errors import KeyStoreUnavailable, LetheError, StatementConflict, StoreUnavailable
-from lrs.recording.drafts import Draft, statement_draft
+from lrs.recording.drafts import Draft, exchange_draft, exchange_stream, statement_draft
 from lrs.recording.groups import GroupCommit, Submission
 from lrs.recording.recorder import Recorder
-from tests.subjects import ADA, ALAN, GRACE, PUBLIC_URL, TENANT, Inside, Json, inside, statement
+from tests.subjects import (
+    ADA,
+    ALAN,
+    GRACE,
+    PUBLIC_URL,
+    TENANT,
+    Inside,
+    Json,
+    came_back,
+    exchange,
+    inside,
+    rows_of,
+    statement,
+)
 
 WAIT = 30
 SECRET = "Quetzalcoatlus"
@@ -167,3 +181,67 @@ def test_the_same_new_person_sent_by_many_at_once_is_one_subject(system: System)
         list(pool.map(acme.post, [statement(ADA) for _ in range(16)]))
     assert len(acme.found_by(ADA)) == 16
     assert acme.rows("SELECT count(DISTINCT subject) FROM agent") == [(1,)]
+
+
+# --- whose it is ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class NewYear:
+    """A clock that stands at the first moment of 2027."""
+
+    def now(self) -> datetime:
+        """Now."""
+        return datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_in_one_group_what_is_nobodys_is_sealed_for_the_tenant_and_the_rest_for_its_people(system: System) -> None:
+    """The tenant's subject is asked for only where something belongs to nobody."""
+    acme = inside(system)
+    nobodys = statement({"objectType": "Group", "member": []})
+    all_of = statement({"objectType": "Group", "member": [ADA, GRACE, ADA]})
+    adas = statement(ADA, context={"instructor": GRACE})
+    recorder = Recorder(system.tenants, system.vault, system.opener, SystemClock())
+    assert record_together(acme, recorder, nobodys, all_of, adas, nobodys) == ["stored"] * 4
+    recorder.close()
+    assert all(came_back(one, acme.get(one).json()) for one in (nobodys, all_of, adas))
+    assert acme.rows("SELECT owners FROM statement ORDER BY position") == [(1,), (2,), (1,)]
+    acme.ran("erase", ADA)
+    assert [acme.get(one).status_code for one in (nobodys, all_of, adas)] == [200, 200, 404]
+    acme.ran("erase", GRACE)  # the last of its owners
+    assert [acme.get(one).status_code for one in (nobodys, all_of, adas)] == [200, 404, 404]
+
+
+def test_in_one_group_each_record_is_sealed_for_the_period_of_its_own_kind(system: System) -> None:
+    acme = inside(system)
+    sent = exchange(ADA)
+    asked = exchange_draft(sent, sent["id"], exchange_stream(sent["id"]), authority=uuid4(), public_url=PUBLIC_URL)
+    submissions = [Submission([draft(statement(ADA))]), Submission([asked]), Submission([draft(statement(ADA))])]
+    recorder = Recorder(system.tenants, system.vault, system.opener, NewYear())
+    assert recorder._write_group(TENANT, submissions) == []
+    recorder.close()
+    assert all(one.future.exception(0) is None for one in submissions)
+    periods = rows_of(system.settings.data_dir / "vault.db", "SELECT category, period FROM data_key ORDER BY 1")
+    assert periods == [("exchange", "2027-01"), ("identity", ""), ("learning", "2027")]
+    assert acme.known(ADA)
+
+
+def test_of_two_with_a_stored_id_in_one_group_what_is_stored_decides_who_is_refused(system: System) -> None:
+    """Not who of the two came first: everybody is known here, so nothing else asks for the id."""
+    acme = inside(system)
+    stored = statement(ADA)
+    acme.post(stored)
+    other = stored | {"timestamp": "2026-11-22T10:00:00Z"}
+    recorder = Recorder(system.tenants, system.vault, system.opener, SystemClock())
+    assert record_together(acme, recorder, other, stored) == [StatementConflict.code, "stored"]
+    recorder.close()
+
+
+def test_two_spellings_of_one_person_in_a_group_are_one_subject_and_each_comes_back(system: System) -> None:
+    acme = inside(system)
+    acme.post(statement(ADA))
+    named, bare = ADA | {"name": "Countess"}, {"mbox": ADA["mbox"]}
+    sent = [statement(named, context={"instructor": bare}), statement(bare), statement(named), statement(ADA)]
+    acme.post(*sent)
+    assert all(came_back(one, acme.get(one).json()) for one in sent)
+    assert acme.rows("SELECT count(*), count(DISTINCT subject) FROM agent") == [(3, 1)]
