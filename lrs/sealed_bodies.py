@@ -12,7 +12,7 @@ import orjson
 from lrs.domain.people import Split
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Body:
     """A body that was opened."""
 

@@ -48,10 +48,11 @@ INDEX = (
 VIEWS = (
     "CREATE TABLE IF NOT EXISTS view (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID",
     (
+        # A registration is 16 bytes or none, groupings are digests of 8 bytes each, facts are JSON.
         "CREATE TABLE IF NOT EXISTS view_row ("
-        " view TEXT NOT NULL, generation INTEGER NOT NULL, activity TEXT NOT NULL, registration TEXT NOT NULL,"
+        " view TEXT NOT NULL, generation INTEGER NOT NULL, activity TEXT NOT NULL, registration BLOB NOT NULL,"
         " subject BLOB NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
-        " groupings TEXT NOT NULL, facts TEXT NOT NULL,"
+        " groupings BLOB NOT NULL, facts TEXT NOT NULL,"
         " PRIMARY KEY (view, generation, activity, registration, subject)) WITHOUT ROWID"
     ),
     "CREATE INDEX IF NOT EXISTS view_row_subject ON view_row (subject)",

@@ -1,10 +1,11 @@
 """Report views on SQLite: rows by generation, one generation of each view live.
 
 A rebuild fills a new generation beside the live one; making it live is one row. Tracking is the library's, one
-name a generation (``completion@3``), moved in the transaction that writes the rows.
+name a generation (``learning@3``), moved in the transaction that writes the rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -14,9 +15,15 @@ from eventsourcing.persistence import RecordConflictError, Tracking
 
 from lrs.adapters.sqlite.datastore import Cursor, Datastore
 from lrs.adapters.sqlite.recorder import EventRecorder
+from lrs.domain.signals import GROUPING_BYTES, grouping_digest
 from lrs.ports import Generation, ViewFilter, ViewKey, ViewRow
 
-_COLUMNS = "subject, activity, registration, first_at, last_at, groupings, facts"
+_COLUMNS = "activity, registration, subject, first_at, last_at, groupings, facts"
+_ONE = "view = ? AND generation = ? AND activity = ? AND registration = ? AND subject = ?"
+# SQLite takes at most 32,766 parameters (3.32 and later); we stay far below.
+_PARAMETERS_MAX = 500
+_REGISTRATION_BYTES = 16
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class SqliteViewWriter:
@@ -27,15 +34,15 @@ class SqliteViewWriter:
 
     def load(self, of: Generation, keys: Iterable[ViewKey]) -> dict[ViewKey, ViewRow]:
         """The rows that are there."""
-        found = {}
+        # One prepared statement, asked again and again, is the fastest that SQLite has: there is no way to go.
+        found: dict[ViewKey, ViewRow] = {}
         for key in keys:
             self._cursor.execute(
-                f"SELECT {_COLUMNS} FROM view_row WHERE view = ? AND generation = ?"
-                " AND activity = ? AND registration = ? AND subject = ?",
-                (of.view, of.number, key.activity, key.registration, key.subject.bytes),
+                f"SELECT first_at, last_at, groupings, facts FROM view_row WHERE {_ONE}",
+                (of.view, of.number, *_key(key)),
             )
             if row := self._cursor.fetchone():
-                found[key] = _view_row(row)
+                found[key] = _view_row(key, *row)
         return found
 
     def store(self, of: Generation, rows: Iterable[ViewRow]) -> None:
@@ -46,12 +53,10 @@ class SqliteViewWriter:
                 (
                     of.view,
                     of.number,
-                    row.key.activity,
-                    row.key.registration,
-                    row.key.subject.bytes,
+                    *_key(row.key),
                     row.first_at_us,
                     row.last_at_us,
-                    orjson.dumps(sorted(row.groupings)).decode(),
+                    b"".join(sorted(row.groupings)),
                     orjson.dumps(row.facts, option=orjson.OPT_SORT_KEYS).decode(),
                 )
                 for row in rows
@@ -61,18 +66,16 @@ class SqliteViewWriter:
     def remove(self, of: Generation, keys: Iterable[ViewKey]) -> None:
         """Take rows out."""
         self._cursor.executemany(
-            "DELETE FROM view_row WHERE view = ? AND generation = ?"
-            " AND activity = ? AND registration = ? AND subject = ?",
-            [(of.view, of.number, key.activity, key.registration, key.subject.bytes) for key in keys],
+            f"DELETE FROM view_row WHERE {_ONE}", [(of.view, of.number, *_key(key)) for key in keys]
         )
 
     def tombstones(self, subjects: Iterable[UUID]) -> set[UUID]:
         """Which of these subjects are erased."""
-        erased = set()
-        for subject in subjects:
-            self._cursor.execute("SELECT 1 FROM tombstone WHERE subject = ?", (subject.bytes,))
-            if self._cursor.fetchone():
-                erased.add(subject)
+        asked = [one.bytes for one in subjects]
+        erased: set[UUID] = set()
+        for part in (asked[start : start + _PARAMETERS_MAX] for start in range(0, len(asked), _PARAMETERS_MAX)):
+            self._cursor.execute(f"SELECT subject FROM tombstone WHERE subject IN ({_marks(part)})", part)
+            erased |= {UUID(bytes=row[0]) for row in self._cursor.fetchall()}
         return erased
 
     def alarm(self, position: int, code: str) -> None:
@@ -124,6 +127,11 @@ class SqliteViews:
             _drop(c, Generation(view, number, 0))
         return Generation(view, number, 0)
 
+    def same(self, one: Generation, other: Generation) -> bool:
+        """Whether two generations of a view hold the same rows now."""
+        with self._datastore.reading() as c:
+            return _same(c, one, other)
+
     def swap(self, new: Generation) -> bool:
         """Make the new generation the live one and drop the old; True when both held the same rows.
         RecordConflictError while they are not at the same position."""
@@ -132,26 +140,25 @@ class SqliteViews:
             old = self._live(c, new.view)
             if old.number >= new.number or self._generation(c, new.view, new.number).position != old.position:
                 raise RecordConflictError
-            same = all(a == b for a, b in _side_by_side(c, old, new))
+            same = _same(c, old, new)
             c.execute("INSERT OR REPLACE INTO view VALUES (?,?)", (new.view, new.number))
             _drop(c, old)
         return same
 
-    def select(self, views: tuple[str, str], wanted: ViewFilter) -> list[tuple[ViewRow, ViewRow]]:
-        """Rows of two live views side by side, ordered by activity, registration, subject."""
+    def select(self, view: str, wanted: ViewFilter) -> list[ViewRow]:
+        """Rows of the live view, ordered by activity, registration, subject."""
         with self._datastore.reading() as c:
-            first, second = (self._live(c, view) for view in views)
+            live = self._live(c, view)
             condition, values = _condition(wanted)
-            columns = ", ".join(f"{table}.{name}" for table in "ab" for name in _COLUMNS.split(", "))
-            sql = (
-                f"SELECT {columns} FROM view_row a JOIN view_row b"
-                " ON b.view = ? AND b.generation = ? AND b.activity = a.activity"
-                " AND b.registration = a.registration AND b.subject = a.subject"
-                f" WHERE a.view = ? AND a.generation = ?{condition}"
-                " ORDER BY a.activity, a.registration, a.subject LIMIT ?"
+            c.execute(
+                f"SELECT {_COLUMNS} FROM view_row WHERE view = ? AND generation = ?{condition}"
+                " ORDER BY activity, registration, subject LIMIT ?",
+                (live.view, live.number, *values, wanted.limit),
             )
-            c.execute(sql, (second.view, second.number, first.view, first.number, *values, wanted.limit))
-            return [(_view_row(row[:7]), _view_row(row[7:])) for row in map(tuple, c.fetchall())]
+            return [
+                _view_row(ViewKey(UUID(bytes=subject), activity, _registration_text(registration)), *row)
+                for activity, registration, subject, *row in c.fetchall()
+            ]
 
     def dump(self, of: Generation) -> Iterator[tuple[Any, ...]]:
         """Every row in canonical order: equal dumps are equal views."""
@@ -172,25 +179,27 @@ def _take_gate(c: Cursor) -> None:
 
 def _rows(c: Cursor, of: Generation) -> Iterator[tuple[Any, ...]]:
     c.execute(
-        "SELECT activity, registration, subject, first_at, last_at, groupings, facts FROM view_row"
-        " WHERE view = ? AND generation = ? ORDER BY activity, registration, subject",
+        f"SELECT {_COLUMNS} FROM view_row WHERE view = ? AND generation = ? ORDER BY {_COLUMNS}",
         (of.view, of.number),
     )
     while rows := c.fetchmany(500):
-        yield from map(tuple, rows)
+        for activity, registration, *others in rows:
+            yield (activity, _registration_text(registration), *others)
 
 
-def _side_by_side(c: Cursor, old: Generation, new: Generation) -> Iterator[tuple[Any, Any]]:
-    c.execute("SELECT count(*) FROM view_row WHERE view = ? AND generation = ?", (old.view, old.number))
-    before = c.fetchone()[0]
-    c.execute("SELECT count(*) FROM view_row WHERE view = ? AND generation = ?", (new.view, new.number))
-    yield before, c.fetchone()[0]
+def _same(c: Cursor, one: Generation, other: Generation) -> bool:
+    counts = [_count(c, one), _count(c, other)]
     c.execute(
-        "SELECT count(*) FROM view_row a JOIN view_row b USING (view, activity, registration, subject,"
-        " first_at, last_at, groupings, facts) WHERE view = ? AND a.generation = ? AND b.generation = ?",
-        (old.view, old.number, new.number),
+        f"SELECT count(*) FROM view_row a JOIN view_row b USING (view, {_COLUMNS})"
+        " WHERE view = ? AND a.generation = ? AND b.generation = ?",
+        (one.view, one.number, other.number),
     )
-    yield before, c.fetchone()[0]
+    return counts == [c.fetchone()[0]] * 2
+
+
+def _count(c: Cursor, of: Generation) -> int:
+    c.execute("SELECT count(*) FROM view_row WHERE view = ? AND generation = ?", (of.view, of.number))
+    return int(c.fetchone()[0])
 
 
 def _drop(c: Cursor, of: Generation) -> None:
@@ -201,37 +210,45 @@ def _drop(c: Cursor, of: Generation) -> None:
 def _condition(wanted: ViewFilter) -> tuple[str, list[Any]]:
     asked: list[tuple[str, list[Any]]] = []
     if wanted.subjects is not None:
-        marks = ",".join("?" * len(wanted.subjects))
-        asked.append((f"a.subject IN ({marks})", [one.bytes for one in wanted.subjects]))
+        asked.append((f"subject IN ({_marks(wanted.subjects)})", [one.bytes for one in wanted.subjects]))
     if wanted.without:
-        marks = ",".join("?" * len(wanted.without))
-        asked.append((f"a.subject NOT IN ({marks})", [one.bytes for one in wanted.without]))
+        asked.append((f"subject NOT IN ({_marks(wanted.without)})", [one.bytes for one in wanted.without]))
     if wanted.activity is not None:
-        asked.append(("a.activity = ?", [wanted.activity]))
+        asked.append(("activity = ?", [wanted.activity]))
     if wanted.cohort is not None:
-        in_grouping = "EXISTS (SELECT 1 FROM json_each(a.groupings) WHERE value = ?)"
-        asked.append((f"(a.registration = ? OR {in_grouping})", [wanted.cohort.lower(), wanted.cohort]))
+        # A digest that begins inside another's eight bytes would be found too: as likely as two equal digests.
+        values = [_registration_bytes(wanted.cohort.lower()), grouping_digest(wanted.cohort)]
+        asked.append(("(registration = ? OR instr(groupings, ?) > 0)", values))
     if wanted.since_us is not None:
-        asked.append(("a.last_at > ?", [wanted.since_us]))
+        asked.append(("last_at > ?", [wanted.since_us]))
     if wanted.until_us is not None:
-        asked.append(("a.last_at <= ?", [wanted.until_us]))
+        asked.append(("last_at <= ?", [wanted.until_us]))
     if wanted.after is not None:
         activity, registration, subject = wanted.after
-        asked.append(
-            (
-                "(a.activity, a.registration, a.subject) > (?, ?, ?)",
-                [activity, registration, bytes.fromhex(subject)],
-            )
-        )
+        key = [activity, _registration_bytes(registration), bytes.fromhex(subject)]
+        asked.append(("(activity, registration, subject) > (?, ?, ?)", key))
     return "".join(f" AND {sql}" for sql, _ in asked), [value for _, values in asked for value in values]
 
 
-def _view_row(row: Any) -> ViewRow:
-    subject, activity, registration, first_at, last_at, groupings, facts = row
-    return ViewRow(
-        ViewKey(UUID(bytes=subject), activity, registration),
-        first_at,
-        last_at,
-        tuple(orjson.loads(groupings)),
-        orjson.loads(facts),
-    )
+def _marks(values: Sized) -> str:
+    return ",".join("?" * len(values))
+
+
+def _key(key: ViewKey) -> tuple[str, bytes, bytes]:
+    return key.activity, _registration_bytes(key.registration), key.subject.bytes
+
+
+def _view_row(key: ViewKey, first_at: int, last_at: int, packed: bytes, facts: str) -> ViewRow:
+    groupings = [packed[at : at + GROUPING_BYTES] for at in range(0, len(packed), GROUPING_BYTES)]
+    return ViewRow(key, first_at, last_at, frozenset(groupings), orjson.loads(facts))
+
+
+def _registration_bytes(registration: str) -> bytes:
+    """A registration as its UUID's 16 bytes; what is none (nobody could have recorded it) by its text."""
+    if _UUID.fullmatch(registration):
+        return bytes.fromhex(registration.replace("-", ""))
+    return registration.encode("utf-8", "surrogatepass")
+
+
+def _registration_text(packed: bytes) -> str:
+    return str(UUID(bytes=packed)) if len(packed) == _REGISTRATION_BYTES else packed.decode()
