@@ -9,16 +9,17 @@ from uuid import UUID
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.domain.errors import code_of
+from lrs.domain.signals import Signal
 from lrs.opening import Opener
-from lrs.ports import Generation, TenantStore, ViewKey, ViewRow, ViewWriter
-from lrs.projections.completion import COMPLETION
-from lrs.projections.folding import Batch, Folding, Meaning
-from lrs.projections.progress import PROGRESS
+from lrs.ports import Generation, TenantStore, ViewKey, ViewWriter
+from lrs.projections.folding import Folding, Meaning
+from lrs.projections.learning import LEARNING
 from lrs.projections.views import View
 
 log = logging.getLogger("lethe.projections")
+Said = dict[ViewKey, list[Signal]]
 
-VIEWS: dict[str, View] = {view.name: view for view in (COMPLETION, PROGRESS)}
+VIEWS: dict[str, View] = {view.name: view for view in (LEARNING,)}
 BATCH_EVENTS = 1_000
 # Other processes write too; their events are seen after this long at most.
 _POLL_SECONDS = 0.25
@@ -28,53 +29,54 @@ _RETRY_SECONDS = 1.0
 def step(
     store: TenantStore, opener: Opener, generations: Sequence[Generation], limit: int = BATCH_EVENTS
 ) -> list[Generation] | None:
-    """Fold the next batch into these generations; where they stand then, or None at the end of the log.
-    RecordConflictError when another runner was faster: read where they stand and go on."""
-    start = min(one.position for one in generations)
+    """Fold the next batch into these generations, which stand at one place; where they stand then, or None at
+    the end of the log. RecordConflictError when another runner was faster: read where they stand and go on."""
+    (start,) = {one.position for one in generations}
     batch = Folding(store, opener).batch(start, limit)
     if batch is None:
         return None
-    # A generation beyond this batch keeps its rows: folded anew, they would end with the batch.
-    behind = [one for one in generations if one.position < batch.end]
-    with store.views.write(behind, batch.end) as writer:
-        erased = writer.tombstones(batch.subjects())
-        for generation in behind:
-            _write(writer, generation, batch, erased)
+    said = _by_key(batch.meanings)
+    with store.views.write(generations, batch.end) as writer:
+        erased = writer.tombstones({key.subject for key in (*said, *batch.anew)})
+        for generation in generations:
+            _write(writer, generation, said, batch.anew, erased)
         for position in batch.corrupt:
             writer.alarm(position, "event-corrupt")
     for position in batch.corrupt:
         log.error("event-corrupt tenant=%s position=%d", store.tenant, position)
-    return [replace(one, position=max(one.position, batch.end)) for one in generations]
+    return [replace(one, position=batch.end) for one in generations]
 
 
-def _write(writer: ViewWriter, generation: Generation, batch: Batch, erased: set[UUID]) -> None:
-    """Add the batch to one generation's rows; rows to be folded anew are replaced."""
-    view = VIEWS[generation.view]
-    fresh = [
-        one
-        for one in batch.meanings
-        if one.position > generation.position and one.key.subject not in erased and one.key not in batch.anew
-    ]
-    rows = dict(writer.load(generation, {one.key for one in fresh}))
-    _fold(view, rows, fresh)
-    for key, meanings in batch.anew.items():
-        if key.subject not in erased:
-            writer.remove(generation, [key])
-            _fold(view, rows, meanings)
-    writer.store(generation, rows.values())
-
-
-def _fold(view: View, rows: dict[ViewKey, ViewRow], meanings: Iterable[Meaning]) -> None:
+def _by_key(meanings: Iterable[Meaning]) -> Said:
+    """What is said about each row, so that each is looked up, folded and written once."""
+    said: Said = {}
     for one in meanings:
-        rows[one.key] = view.folded(one.key, rows.get(one.key), one.signal)
+        said.setdefault(one.key, []).append(one.signal)
+    return said
+
+
+def _write(writer: ViewWriter, generation: Generation, said: Said, anew: Said, erased: set[UUID]) -> None:
+    """Add what is said to one generation's rows; rows to be folded anew are replaced."""
+    view = VIEWS[generation.view]
+    fresh = [key for key in said if key.subject not in erased and key not in anew]
+    known = writer.load(generation, fresh)
+    rows = [view.folded(key, known.get(key), said[key]) for key in fresh]
+    writer.remove(generation, anew)
+    rows += [view.folded(key, None, anew[key]) for key in anew if key.subject not in erased]
+    writer.store(generation, [row for row in rows if row is not None])
 
 
 def catch_up(store: TenantStore, opener: Opener) -> bool:
     """Fold until the live views stand at the end of the log; True when there was anything to do."""
+    worked = [_caught_up(store, opener, name) for name in VIEWS]
+    return any(worked)
+
+
+def _caught_up(store: TenantStore, opener: Opener, view: str) -> bool:
     worked = False
     while True:
         try:
-            if step(store, opener, [store.views.live(name) for name in VIEWS]) is None:
+            if step(store, opener, [store.views.live(view)]) is None:
                 return worked
         except RecordConflictError:
             continue

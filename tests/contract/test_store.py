@@ -345,7 +345,7 @@ class Cohort:
 
     @staticmethod
     def row(subject: UUID, activity: str) -> ViewRow:
-        return ViewRow(ViewKey(subject, activity, ""), 1, 2, (), {"n": 1})
+        return ViewRow(ViewKey(subject, activity, ""), 1, 2, frozenset(), {"n": 1})
 
     def found(self, *terms: int) -> set[UUID]:
         page = self.store.statements.select(Selection(tuple((term,) for term in terms), limit=100))

@@ -215,6 +215,7 @@ class Database:
 
     for_update = " FOR UPDATE"
     for_share = " FOR SHARE"
+    holds = "position(? in {}) > 0"
     is_near = False
 
     def __init__(

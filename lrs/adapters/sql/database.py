@@ -64,6 +64,11 @@ class Database(Protocol):
         ...
 
     @property
+    def holds(self) -> str:
+        """What asks whether the bytes of a column, named by ``{}``, hold those of a parameter."""
+        ...
+
+    @property
     def is_near(self) -> bool:
         """Whether ``look`` takes microseconds and waits for nobody: then an event loop may do it."""
         ...
