@@ -17,6 +17,7 @@ from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
 from lrs.config import Settings
+from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
@@ -101,7 +102,7 @@ def build(settings: Settings) -> System:
     def names() -> Iterable[str]:
         return [row.name for row in tenants.list()]
 
-    runner = Runner(names, tenants.store, opener)
+    runner = Runner(names, tenants.store, opener, Leader(control, clock, "projections"))
     exporter = Exporter(tenants, vault, opener, clock)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     return System(
@@ -118,7 +119,7 @@ def build(settings: Settings) -> System:
         rights=rights,
         exporter=exporter,
         runner=runner,
-        worker=RequestWorker(names, rights),
+        worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
     )
 
 

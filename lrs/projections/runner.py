@@ -4,12 +4,14 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from time import monotonic
 from uuid import UUID
 
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.domain.errors import code_of
 from lrs.domain.signals import Signal
+from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Generation, TenantStore, ViewKey, ViewWriter
 from lrs.projections.folding import Folding, Meaning
@@ -21,8 +23,10 @@ Said = dict[ViewKey, list[Signal]]
 
 VIEWS: dict[str, View] = {view.name: view for view in (LEARNING,)}
 BATCH_EVENTS = 1_000
-# Other processes write too; their events are seen after this long at most.
+# Other processes write too: their events are seen after this long, after the longer time for a tenant that had
+# nothing for a while. A thousand idle tenants are then five hundred looks a second.
 _POLL_SECONDS = 0.25
+_POLL_SECONDS_MAX = 2.0
 _RETRY_SECONDS = 1.0
 
 
@@ -84,14 +88,25 @@ def _caught_up(store: TenantStore, opener: Opener, view: str) -> bool:
 
 
 class Runner:
-    """A thread that keeps the views of every tenant up with the log."""
+    """A thread that keeps the views of every tenant up with the log, in the process that leads.
+
+    A tenant that got something here is looked at at once; others, whose events other processes wrote, when they are
+    due: soon after they had something, seldom while they have not.
+    """
 
     def __init__(
-        self, tenants: Callable[[], Iterable[str]], store: Callable[[str], TenantStore], opener: Opener
+        self,
+        tenants: Callable[[], Iterable[str]],
+        store: Callable[[str], TenantStore],
+        opener: Opener,
+        leader: Leader,
     ) -> None:
         self._tenants = tenants
         self._store = store
         self._opener = opener
+        self._leader = leader
+        self._notified: set[str] = set()
+        self._due: dict[str, _Due] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="projections", daemon=True)
@@ -100,35 +115,65 @@ class Runner:
         """Begin."""
         self._thread.start()
 
-    def notify(self, _tenant: str = "") -> None:
+    def notify(self, tenant: str) -> None:
         """There is something new."""
+        self._notified.add(tenant)
         self._wake.set()
 
     def stop(self) -> None:
-        """Finish the batch at hand and end."""
+        """Finish the batch at hand and end; another process may lead at once."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
+        self._leader.give_up()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            healthy = self._round()
+            healthy = not self._leader.leads() or self._round()
             self._wake.wait(_POLL_SECONDS if healthy else _RETRY_SECONDS)
 
     def _round(self) -> bool:
-        healthy = True
         try:
             names = list(self._tenants())
         except Exception as error:  # noqa: BLE001  (the same)
             log.warning("projections wait: %s", code_of(error))
             return False
-        for tenant in names:
-            if self._stopping.is_set():
-                break
-            try:
-                catch_up(self._store(tenant), self._opener)
-            except Exception as error:  # noqa: BLE001  (views are kept up for as long as the service lives)
-                healthy = False
-                log.warning("projection waits: tenant=%s %s", tenant, code_of(error))
-        return healthy
+        notified, self._notified = self._notified, set()
+        self._due = {name: self._due.get(name, _Due()) for name in names}
+        asked = [name for name in names if name in notified or self._due[name].is_now()]
+        return all([self._kept_up(name) for name in asked if not self._stopping.is_set()])
+
+    def _kept_up(self, tenant: str) -> bool:
+        due = self._due[tenant]
+        try:
+            store = self._store(tenant)
+            end = store.statements.head().position
+            if end != due.folded_to:
+                catch_up(store, self._opener)
+        except Exception as error:  # noqa: BLE001  (views are kept up for as long as the service lives)
+            log.warning("projection waits: tenant=%s %s", tenant, code_of(error))
+            due.postpone(None)
+            return False
+        due.postpone(end)
+        return True
+
+
+class _Due:
+    """When a tenant is looked at again, and the end of its log when all of it was folded."""
+
+    def __init__(self) -> None:
+        self.folded_to: int | None = None
+        self._seconds = _POLL_SECONDS
+        self._next = 0.0
+
+    def is_now(self) -> bool:
+        """Whether it is time."""
+        return monotonic() >= self._next
+
+    def postpone(self, end: int | None) -> None:
+        """Soon again after something new, later and later after nothing."""
+        idle = end is not None and end == self.folded_to
+        self._seconds = min(self._seconds * 1.5, _POLL_SECONDS_MAX) if idle else _POLL_SECONDS
+        self.folded_to = end
+        self._next = monotonic() + self._seconds
