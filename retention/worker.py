@@ -3,8 +3,8 @@ others left behind."""
 
 import logging
 import threading
-from time import monotonic
 from collections.abc import Callable, Iterable
+from time import monotonic
 
 from lrs.domain.errors import code_of
 from lrs.leading import Leader

@@ -90,8 +90,8 @@ def _caught_up(store: TenantStore, opener: Opener, view: str) -> bool:
 class Runner:
     """A thread that keeps the views of every tenant up with the log, in the process that leads.
 
-    A tenant that got something here is looked at at once; others, whose events other processes wrote, when they are
-    due: soon after they had something, seldom while they have not.
+    A tenant that got something here is looked at at once; others, whose events other processes wrote, when they
+    are due: soon after they had something, seldom while they have not.
     """
 
     def __init__(
@@ -142,7 +142,8 @@ class Runner:
         notified, self._notified = self._notified, set()
         self._due = {name: self._due.get(name, _Due()) for name in names}
         asked = [name for name in names if name in notified or self._due[name].is_now()]
-        return all([self._kept_up(name) for name in asked if not self._stopping.is_set()])
+        healthy = [self._kept_up(name) for name in asked if not self._stopping.is_set()]
+        return all(healthy)
 
     def _kept_up(self, tenant: str) -> bool:
         due = self._due[tenant]

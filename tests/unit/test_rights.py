@@ -16,11 +16,11 @@ from lrs.domain.agents import Identifier, identifier_of
 from lrs.domain.errors import EventCorrupt, Failed, KeyStoreUnavailable, NotFound
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Category, Corrupt, Outcome, Place, Sealed, Unavailable
+from lrs.leading import Leader
 from lrs.ports import StaleFence
 from retention.export import Exporter
 from retention.rights import Rights
 from retention.sealing import seal_for
-from lrs.leading import Leader
 from retention.worker import RequestWorker
 from tests.subjects import ADA, GRACE, Inside, Json, LaterClock, inside, statement
 
