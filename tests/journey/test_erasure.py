@@ -16,7 +16,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from lrs.bootstrap import System
+from lrs.bootstrap import System, build
+from lrs.config import Settings
 from lrs.domain.agents import Identifier
 from lrs.domain.requests import Kind, Status
 from lrs.domain.sealing import Denied, Erased, Outcome, Place, Plain, Sealed
@@ -44,7 +45,6 @@ from tests.subjects import (
     die_while_erasing,
     exchange,
     inside,
-    open_system,
     statement,
     voiding,
 )
@@ -103,7 +103,7 @@ def test_an_erasure_that_crashed_after_a_step_is_finished_by_the_next_worker(sys
     with pytest.raises(Crash):
         acme.rights(crash_at(at)).run_next(TENANT)
     system.close()
-    again = open_system(system.settings.data_dir)
+    again = build(system.settings)
     try:
         check_it_ends_well(inside(again), hers, others, subject, request)
     finally:
@@ -112,9 +112,9 @@ def test_an_erasure_that_crashed_after_a_step_is_finished_by_the_next_worker(sys
 
 @pytest.mark.parametrize("at", STEPS)
 def test_an_erasure_whose_process_died_after_a_step_is_finished_by_the_next_process(
-    tmp_path: Path, at: int
+    place: Settings, at: int
 ) -> None:
-    first = open_system(tmp_path / "data")
+    first = build(place)
     first.tenants.create(TENANT)
     acme = inside(first)
     hers, others = records_of_ada()
@@ -122,11 +122,11 @@ def test_an_erasure_whose_process_died_after_a_step_is_finished_by_the_next_proc
     acme.catch_up()
     subject, request = acme.known(ADA), UUID(acme.request("erase", ADA)["id"])
     first.close()
-    dies = multiprocessing.get_context("spawn").Process(target=die_while_erasing, args=(tmp_path / "data", at))
+    dies = multiprocessing.get_context("spawn").Process(target=die_while_erasing, args=(place, at))
     dies.start()
     dies.join()
     assert dies.exitcode == 9
-    again = open_system(tmp_path / "data")
+    again = build(place)
     try:
         assert again.rights.run_next(TENANT) is None  # its claim may yet be somebody's who lives
         check_it_ends_well(inside(again), hers, others, subject, request)
