@@ -87,13 +87,13 @@ def vault_rows(settings: Settings, sql: str, values: Sequence[Any] = ()) -> Rows
 
 
 def sqlite_rows(path: Path, sql: str, values: Sequence[Any] = ()) -> Rows:
-    """What a query finds in a file."""
-    with closing(sqlite3.connect(path)) as connection:
+    """What a query finds in a file; a change is made."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
         return connection.execute(sql, values).fetchall()
 
 
 def postgres_rows(url: str, schema: str, sql: str, values: Sequence[Any] = ()) -> Rows:
-    """What a query, its parameters question marks, finds in a schema, in the owner's eyes."""
+    """What a query, its parameters question marks, finds in a schema, in the owner's eyes; a change is made."""
     with psycopg.connect(url) as connection:
         connection.execute(f'SET search_path = "{schema}"')
         found = connection.execute(sql.replace("?", "%s").encode(), values or None, binary=True)

@@ -340,9 +340,7 @@ def test_an_edited_data_key_row_opens_and_seals_nothing(
 
 
 @pytest.mark.parametrize("kind", ["TK", "IK", "SK"])
-def test_tenant_keys_swapped_between_tenants_are_refused(
-    vault: KeyVault, place: SqlitePlace, kind: str
-) -> None:
+def test_tenant_keys_swapped_between_tenants_are_refused(vault: KeyVault, place: SqlitePlace, kind: str) -> None:
     item = sealed(vault, person(vault))
     edit(
         place,
@@ -445,9 +443,7 @@ def test_a_ledger_row_struck_out_does_not_revive_a_key_that_was_put_back(
         sealed(running, subject)
 
 
-def test_the_last_ledger_row_struck_out_is_replayed_at_the_next_start(
-    vault: KeyVault, place: SqlitePlace
-) -> None:
+def test_the_last_ledger_row_struck_out_is_replayed_at_the_next_start(vault: KeyVault, place: SqlitePlace) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
     kept = copies(place)
@@ -1035,9 +1031,7 @@ def test_a_destruction_that_dies_at_any_step_is_whole_or_can_be_done_again(
     assert 0 < first < len(outcomes) - 5
 
 
-def test_a_start_during_another_processs_destructions_is_not_refused(
-    vault: KeyVault, place: SqlitePlace
-) -> None:
+def test_a_start_during_another_processs_destructions_is_not_refused(vault: KeyVault, place: SqlitePlace) -> None:
     names = [mbox(f"p{number}") for number in range(40)]
     subjects = vault.read(TENANT).enrol(names)
     failures: list[Exception] = []
