@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lrs.bootstrap import System, build
-from lrs.config import load_settings
 from lrs.domain.agents import identifier_of
 from lrs.domain.facts import fold
 from lrs.domain.requests import Kind, Status
@@ -26,8 +25,9 @@ from lrs.projections.learning import LEARNING
 from lrs.projections.rebuilding import rebuild
 from lrs.projections.runner import VIEWS, catch_up, step
 from lrs.recording.drafts import statement_draft
+from tests.places import PUBLIC_URL, STORES, new_place
+from tests.postgres import Databases
 
-PUBLIC_URL = "https://lrs.example.org"
 CMI5 = "https://w3id.org/xapi/cmi5/context/extensions/"
 VIEW = LEARNING.name
 
@@ -245,11 +245,12 @@ def _json(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+@pytest.fixture(scope="module", params=STORES)
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
+) -> Iterator[System]:
     """One system for all examples; each has a tenant of its own."""
-    data = tmp_path_factory.mktemp("rebuild") / "data"
-    system = build(load_settings(data_dir=data, public_url=PUBLIC_URL))
+    system = build(new_place(request.param, tmp_path_factory.mktemp("rebuild") / "data", postgres))
     yield system
     system.close()
 
