@@ -338,13 +338,16 @@ def _find_keys(
             (tenant, *part),
         ).fetchall()
         yield from ((kid, _DEAD[reason]) for kid, reason in dead if reason in _DEAD)
-        living = [kid for kid in part if kid not in {kid for kid, _ in dead}]
+        listed = {kid for kid, _ in dead}
+        living = [kid for kid in part if kid not in listed]
+        if not living:
+            continue  # PostgreSQL takes no empty list
         rows = connection.execute(
             "SELECT subject, category, period, kid, wrapped FROM data_key"
             f" WHERE tenant = ? AND kid IN ({marks(living)})",
             (tenant, *living),
         ).fetchall()
-        for row in rows if living else ():
+        for row in rows:
             if (key := unwrap_data_key(tenant, keys, *row)) is not None:
                 yield key.key.kid, key
 
