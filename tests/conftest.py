@@ -11,6 +11,7 @@ from lrs.bootstrap import System, build
 from lrs.config import Settings
 from tests.postgres import DSN_VARIABLE, Databases, Server
 from tests.running import Service
+from tests.vaults import PostgresPlace, SqlitePlace, VaultDatabases, VaultPlace
 
 # Machines that run the checks are busy: a slow example is not a fault.
 settings.register_profile("lethe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -35,6 +36,27 @@ def databases(postgres_dsn: str) -> Iterator[Databases]:
     made = Databases(postgres_dsn)
     yield made
     made.drop_all()
+
+
+@pytest.fixture(scope="session")
+def vault_databases(postgres_dsn: str) -> Iterator[VaultDatabases]:
+    """Databases for vaults on it."""
+    made = VaultDatabases(postgres_dsn)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VaultPlace]:
+    """Where a vault may live; a test asks for one kind alone by ``sqlite_only`` or ``postgres_only``."""
+    if request.param == "sqlite":
+        on_files = SqlitePlace(tmp_path)
+        yield on_files
+        on_files.close()
+    else:
+        on_server = PostgresPlace(tmp_path, request.getfixturevalue("vault_databases"))
+        yield on_server
+        on_server.remove()
 
 
 @pytest.fixture
