@@ -118,6 +118,7 @@ class KeyVault:
         """Mint a tenant's keys; again for a tenant that has them: nothing."""
         with self.writing() as (connection, fence):
             self._known_at(*fence)  # not under the key of an epoch that was closed meanwhile
+            self._finish_interrupted(connection)  # the end of an older tenant of this name must not come later
             if connection.execute("SELECT 1 FROM tenant_key WHERE tenant = ?", (tenant,)).fetchone():
                 return
             fresh = {
