@@ -1000,6 +1000,21 @@ def test_a_process_that_lives_on_after_an_interrupted_destruction_does_not_break
     assert len(list(Mirror(place.mirror).entries())) == (1 if then == "the same" else 2)
 
 
+def test_a_tenant_made_again_after_an_interrupted_destruction_is_a_new_one_and_stays(
+    vault: KeyVault, place: VaultPlace
+) -> None:
+    """The mirror has the old one's end: it must not come over what was recorded since."""
+    old = sealed(vault, person(vault))
+    with pytest.raises(OSError, match="after"):
+        with_mirror(place, DyingMirror(place.mirror, written=True)).destroy_tenant(TENANT)
+    vault.create_tenant(TENANT)
+    item = sealed(vault, person(vault))
+    erase(vault, person(vault, tenant=OTHER), OTHER)
+    for instance in (vault, place.open()):
+        assert opened(instance, item) == Plain(TEXT)
+        assert isinstance(opened(instance, old), Corrupt)
+
+
 def test_a_destruction_that_dies_at_any_step_is_whole_or_can_be_done_again(
     vault: KeyVault, place: VaultPlace, forks: ForkServerContext
 ) -> None:
@@ -1198,3 +1213,49 @@ def test_wrapped_keys_of_the_erased_are_overwritten_on_the_disk(vault: KeyVault,
     erase(vault, subject)
     for content in place.files().values():
         assert not [key for key in wrapped if key in content]
+
+
+# --- a database that changes under a running process ---------------------------------------------------------
+
+
+def every_call(vault: KeyVault, subject: UUID) -> list[Callable[[], object]]:
+    """All that a running service asks of the vault."""
+    return [
+        lambda: opened(vault, (somewhere(), Sealed(b""))),
+        lambda: vault.read(TENANT),
+        lambda: vault.create_tenant("new"),
+        lambda: vault.begin_erasure(TENANT, subject),
+        lambda: vault.destroy(TENANT, subject, AT),
+        lambda: vault.destroy_tenant(TENANT),
+        lambda: vault.catch_up(),
+        lambda: vault.epoch(),
+    ]
+
+
+def test_a_fence_that_is_gone_is_refused_in_a_running_process(vault: KeyVault, place: VaultPlace) -> None:
+    subject = person(vault)
+    place.edit("DELETE FROM fence")
+    for call in every_call(vault, subject):
+        with pytest.raises(VaultRefused):
+            call()
+    with pytest.raises(VaultRefused):
+        vault.sign(TENANT, b"")
+
+
+def test_an_older_copy_under_a_running_process_is_refused_until_it_starts_again(
+    vault: KeyVault, place: VaultPlace
+) -> None:
+    """A stand-in that missed the last commits took over, or somebody restored a backup: the dead keys are back."""
+    subject, other = person(vault), place.open()
+    item = sealed(vault, subject)
+    copy = place.copy()
+    erase(vault, subject)
+    assert opened(other, item) == Erased()
+    place.restore(copy)
+    for instance in (vault, other):
+        for call in every_call(instance, subject):
+            with pytest.raises(VaultRefused):
+                call()
+        with pytest.raises(VaultRefused):
+            opened(instance, item)
+    assert opened(place.open(), item) == Erased()
