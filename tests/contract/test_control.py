@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import RecordConflictError
-
 from lrs.adapters.sqlite.control import SqliteControl
+
 from lrs.ports import ControlStore, CredentialRow, TenantRow
 from tests.contract.conftest import START, Backend, FakeClock, an_event
 

@@ -16,9 +16,9 @@ from eventsourcing.tests.persistence import (
     ProcessRecorderTestCase,
     TrackingRecorderTestCase,
 )
-
 from lrs.adapters.sqlite.datastore import Datastore
 from lrs.adapters.sqlite.recorder import EventRecorder
+
 from tests.contract.conftest import an_event, forbid_changes
 
 

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from lrs.adapters.sqlite.statements import _query
+
 from lrs.ports import AgentRow, IndexRow, Selection, TenantStore
 from tests.contract.conftest import (
     START_US,

@@ -1,4 +1,4 @@
-"""A service on PostgreSQL with proxies between it and its two databases, and what the tests of faults do with it."""
+"""A service on PostgreSQL, with proxies between it and its two databases, and what tests of faults do with it."""
 
 import time
 from collections.abc import Iterator
