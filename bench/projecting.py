@@ -4,6 +4,7 @@ Catching up folds the whole log into new generations of all views with the runne
 are never moved back. The service is stopped meanwhile; the work is done in another process than the clock's.
 """
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
@@ -42,6 +43,7 @@ def project(data_dir: Path) -> Projected:
         while moved := step(store, system.opener, generations):
             generations = moved
         caught_up, computed_then = perf_counter(), process_time()
+        gc.freeze()  # as `lrs rebuild` does
         same = [rebuild(store, system.opener, name) for name in VIEWS]
         rebuilt = perf_counter()
         events = store.statements.head().position
