@@ -3,12 +3,16 @@
     with Proxy("127.0.0.1", server.port) as proxy:
         client = connect(port=proxy.port)
         proxy.fault_next(Fault.CUT_ANSWER)   # what the client sends next is carried out, and it never hears of it
+        proxy.fault_next(Fault.CUT_ANSWER, b"COMMIT")   # the same for the next message that holds this
 
 What a fault does to the next message from any client:
 
     LOSE          it does not arrive; the connection is cut
     CUT_ANSWER    it arrives and the server answers; the answer is lost, the connection is cut
     DROP_ANSWER   the same, but the connection stays, silent, until ``cut``: a machine that is gone
+
+Beside that, for all connections, those to come too: ``delay_seconds``, ``refusing`` and ``silent`` (messages are
+taken and go nowhere, both ways).
 """
 
 import contextlib
@@ -37,9 +41,11 @@ class Proxy:
         self._server = (host, port)
         self.delay_seconds = 0.0  # before each message is passed on
         self.refusing = False  # new connections are cut at once
+        self.silent = False  # a black hole: what comes is taken and goes nowhere
         self.connections_total = 0
         self.struck = threading.Event()  # the fault has happened
         self._fault: Fault | None = None
+        self._containing = b""
         self._lock = threading.Lock()
         self._links: set[_Link] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -55,11 +61,11 @@ class Proxy:
     ) -> None:
         self.close()
 
-    def fault_next(self, fault: Fault | None) -> None:
-        """Do this to the next message of a client's; None: nothing after all."""
+    def fault_next(self, fault: Fault | None, containing: bytes = b"") -> None:
+        """Do this to the next message of a client's that holds these bytes; None: nothing after all."""
         with self._lock:
             self.struck.clear()
-            self._fault = fault
+            self._fault, self._containing = fault, containing
 
     def cut(self) -> None:
         """Cut every connection."""
@@ -76,8 +82,10 @@ class Proxy:
         self.cut()
         self._thread.join(5)
 
-    def take_fault(self) -> Fault | None:
-        """The fault, for the message that asks first."""
+    def take_fault(self, data: bytes) -> Fault | None:
+        """The fault, for the first message that it is meant for."""
+        if self._fault is None or self._containing not in data:
+            return None
         with self._lock:
             fault, self._fault = self._fault, None
         if fault is not None:
@@ -147,7 +155,9 @@ class _Link:
         data = self._client.recv(_CHUNK_BYTES)
         if not data:
             return False
-        fault = self._proxy.take_fault()
+        if self._proxy.silent:
+            return True
+        fault = self._proxy.take_fault(data)
         if fault is Fault.LOSE:
             return False
         if fault is not None:
@@ -160,7 +170,7 @@ class _Link:
         data = self._server.recv(_CHUNK_BYTES)
         if not data or self._answers is Fault.CUT_ANSWER:
             return False
-        if self._answers is Fault.DROP_ANSWER:
+        if self._answers is Fault.DROP_ANSWER or self._proxy.silent:
             return True
         self._wait()
         self._client.sendall(data)

@@ -8,9 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-from psycopg_pool import ConnectionPool
 
-from lrs.adapters.postgres.database import Database, Raw, open_pool
+from lrs.adapters.postgres.database import Database, Pool, open_pool
 from lrs.adapters.postgres.schema import VAULT, VAULT_SCHEMA
 from lrs.adapters.postgres.stores import check_version
 from lrs.adapters.vault.opening import (
@@ -30,7 +29,7 @@ _DRAFT = 0
 class VaultDatabase(Database):
     """The vault's schema, with a pool of its own."""
 
-    def __init__(self, pool: "ConnectionPool[Raw]") -> None:
+    def __init__(self, pool: Pool) -> None:
         super().__init__(pool, VAULT_SCHEMA, _unavailable)
 
     def close(self) -> None:
