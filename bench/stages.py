@@ -4,7 +4,6 @@ In a batch of 100 and in one thread, where nothing waits for anything; learners 
 of planning are called by themselves and once more as a whole: what the whole takes beyond them is its own row.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+import uvloop
 
 from api.shapes import check_statements
 from bench.figures import Stage
@@ -77,7 +77,7 @@ def stages(folder: Path, chunks: int, seconds: float) -> list[Stage]:
         clock.time("raw", lambda: rows.extend(insert_seconds(folder, states, _CHUNK, seconds)))
         raw = clock.us("raw") / len(rows)
         route = Route(system, _TENANT)
-        asyncio.run(_routes(clock, route, known, chunks))
+        uvloop.run(_routes(clock, route, known, chunks))  # the loop that the service runs on
         return _table(clock, raw)
     finally:
         system.close()
