@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any, TypeVar
@@ -20,11 +19,12 @@ import orjson
 
 from api.shapes import check_statements
 from bench.figures import Stage
-from bench.floors import insert_seconds
+from bench.floors import floors_of
+from bench.places import Place as StorePlace
+from bench.places import Tables
 from bench.requests import Route
 from bench.statements import Statements, statements
 from lrs.bootstrap import System, build
-from lrs.config import load_settings
 from lrs.domain.sealing import Category, Place, Slot, period_of
 from lrs.opening import BODY
 from lrs.ports import Reading, TenantStore
@@ -60,9 +60,9 @@ class Clock:
         return median(self.took[name])
 
 
-def stages(folder: Path, chunks: int, seconds: float) -> list[Stage]:
-    """The table; to be run in a process of its own."""
-    system = build(load_settings(data_dir=folder / "stages"))
+def stages(place: StorePlace, rows: Tables, chunks: int, seconds: float) -> list[Stage]:
+    """The table, of a store that nothing is in yet; to be run in a process of its own."""
+    system = build(place.settings())
     try:
         system.tenants.create(_TENANT)
         known = statements(1)
@@ -72,12 +72,10 @@ def stages(folder: Path, chunks: int, seconds: float) -> list[Stage]:
         for chunk in range(1, chunks + 1):
             _chunk(system, clock, known, len(numbers) + chunk * 10_000)
         _whole(system, clock, known, chunks)
-        rows: list[float] = []
-        states = [row.event.state for row in system.tenants.store(_TENANT).statements.read(100, _CHUNK)]
-        clock.time("raw", lambda: rows.extend(insert_seconds(folder, states, _CHUNK, seconds)))
-        raw = clock.us("raw") / len(rows)
-        route = Route(system, _TENANT)
-        asyncio.run(_routes(clock, route, known, chunks))
+        inserts: list[float] = []
+        clock.time("raw", lambda: inserts.extend(floors_of(place, rows, _CHUNK, seconds)["raw"].latencies))
+        raw = clock.us("raw") / len(inserts)
+        asyncio.run(_routes(clock, Route(system, _TENANT), known, chunks))
         return _table(clock, raw)
     finally:
         system.close()
