@@ -101,7 +101,7 @@ async def _open(request: Request, services: Services, kind: Kind) -> Response:
         reason=reason,
         credential=caller.credential,
     )
-    services.request_opened()
+    services.request_opened(caller.tenant)
     return _json(described(opened), 202)
 
 

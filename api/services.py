@@ -26,7 +26,7 @@ class Services:
     public_url: str
     ready: Callable[[], None]
     """Nothing when everything needed can be reached, else an error."""
-    request_opened: Callable[[], None] = lambda: None
+    request_opened: Callable[[str], None] = lambda _: None
     """There is a data-subject request to run."""
 
     @cached_property

@@ -47,6 +47,7 @@ def project(place: Place) -> Projected:
         while moved := step(store, system.opener, generations):
             generations = moved
         caught_up, computed_then = perf_counter(), process_time()
+        gc.freeze()  # as `lrs rebuild` does
         same = [rebuild(store, system.opener, name) for name in VIEWS]
         rebuilt = perf_counter()
         events = store.statements.head().position

@@ -1,6 +1,6 @@
 """The composition root: adapters are chosen and everything is put together here, and nowhere else."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.services import Services
 from lrs.adapters.clock import SystemClock
+from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
 from lrs.adapters.signatures import verify
@@ -17,6 +18,7 @@ from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
 from lrs.config import Settings
+from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
@@ -29,7 +31,7 @@ from retention.export import Exporter
 from retention.rights import Rights
 from retention.worker import RequestWorker
 
-__all__ = ["System", "build", "verify"]
+__all__ = ["Migrated", "System", "build", "migrate", "verify"]
 
 
 @dataclass(slots=True)
@@ -91,8 +93,8 @@ class System:
 
 
 def build(settings: Settings) -> System:
-    """The system on the store that the settings name. VaultRefused when the vault will not open, StoreUnavailable
-    when a store is not at the version of this release."""
+    """The system on the store that the settings name. VaultRefused when the vault will not open,
+    StoreNotMigrated when a store is not at the version of this release."""
     clock = SystemClock()
     vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock)
     tenants = Tenants(control, stores, vault, clock)
@@ -101,7 +103,7 @@ def build(settings: Settings) -> System:
     def names() -> Iterable[str]:
         return [row.name for row in tenants.list()]
 
-    runner = Runner(names, tenants.store, opener)
+    runner = Runner(names, tenants.store, opener, Leader(control, clock, "projections"))
     exporter = Exporter(tenants, vault, opener, clock)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     return System(
@@ -118,8 +120,18 @@ def build(settings: Settings) -> System:
         rights=rights,
         exporter=exporter,
         runner=runner,
-        worker=RequestWorker(names, rights),
+        worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
     )
+
+
+def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Migrated]:
+    """Bring the tables on PostgreSQL to this release's version; ``progress`` hears (done, total) schemas. The
+    embedded store makes its own: none. StoreUnavailable."""
+    url = _said(settings.owner_url) or _said(settings.database_url)
+    vault_url = _said(settings.vault_owner_url) or _said(settings.vault_url)
+    if url is None or vault_url is None:
+        return []
+    return [migrate_vault(vault_url), *migrate_store(url, progress)]
 
 
 def _on_sqlite(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl, Stores]:

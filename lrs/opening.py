@@ -9,7 +9,7 @@ A body that does not open is left to the caller with its outcome; Corrupt and Un
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -32,11 +32,12 @@ BODY = "body"
 AGENT = "agent"
 # Agent ciphertexts remembered a process, about 300 bytes each.
 _AGENTS_CACHED_MAX = 50_000
+_OPENED_TOGETHER = 250
 _DEFAULT_VERSIONS = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}
 AgentRef = tuple[UUID, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """A hot event and its body, or why the body does not open."""
 
@@ -72,9 +73,18 @@ class Opener:
 
     def bodies(self, store: TenantStore, recorded: Sequence[Recorded]) -> list[Opened]:
         """Hot events among these, each with its body or the outcome. KeyStoreUnavailable."""
-        events = [(one, event) for one in recorded if (event := _decode(one.event))]
-        outcomes = self._vault.open_many(store.tenant, [(body_place(event), event.body) for _, event in events])
-        return [_opened(one, event, outcome) for (one, event), outcome in zip(events, outcomes, strict=True)]
+        return list(self.each(store, recorded))
+
+    def each(self, store: TenantStore, recorded: Sequence[Recorded]) -> Iterator[Opened]:
+        """The same, one at a time and opened a few at a time: what is let go before more is made is never walked
+        through by the garbage collector, which took a third of the time when a thousand bodies were held."""
+        for start in range(0, len(recorded), _OPENED_TOGETHER):
+            part = recorded[start : start + _OPENED_TOGETHER]
+            events = [(one, event) for one in part if (event := _decode(one.event))]
+            sealed = [(body_place(event), event.body) for _, event in events]
+            outcomes = self._vault.open_many(store.tenant, sealed)
+            for (one, event), outcome in zip(events, outcomes, strict=True):
+                yield _opened(one, event, outcome)
 
     def agents(self, store: TenantStore, refs: Iterable[AgentRef]) -> dict[AgentRef, dict[str, Any] | None]:
         """The agent objects, None for those who were erased or may not be read. EventCorrupt,

@@ -16,7 +16,7 @@ from lrs.domain.agents import Identifier
 from lrs.domain.instants import microseconds, timestamp_text
 from lrs.opening import Opener
 from lrs.ports import Clock, TenantStore, Vault, ViewFilter, ViewRow
-from lrs.projections.runner import VIEWS
+from lrs.projections.learning import LEARNING
 from lrs.tenancy import Tenants
 
 ROWS_MAX = 10_000
@@ -56,7 +56,7 @@ class Reporter:
     vault: Vault
     opener: Opener
     clock: Clock
-    notify: Callable[[], None] = lambda: None
+    notify: Callable[[str], None] = lambda _: None
 
     def report(self, tenant: str, query: ReportQuery) -> Report:
         """A page of the report: a row a learner, activity and registration. KeyStoreUnavailable."""
@@ -66,17 +66,17 @@ class Reporter:
         wanted = self._filter(store, query)
         if wanted is None:
             return report
-        rows = store.views.select(("completion", "progress"), wanted)
+        rows = store.views.select(LEARNING.name, wanted)
         more, rows = len(rows) > query.limit, rows[: query.limit]
         report.rows = self._with_learners(store, rows)
         if more:
-            last = rows[-1][0].key
+            last = rows[-1].key
             report.after = (last.activity, last.registration, last.subject.hex)
         return report
 
     def stored(self, tenant: str) -> int:
         """The position up to which a report that waits must reach."""
-        self.notify()
+        self.notify(tenant)
         return self.tenants.store(tenant).statements.head().position
 
     def reached(self, tenant: str, position: int) -> bool:
@@ -111,12 +111,12 @@ class Reporter:
             limit=query.limit + 1,
         )
 
-    def _with_learners(self, store: TenantStore, rows: Sequence[tuple[ViewRow, ViewRow]]) -> list[dict[str, Any]]:
-        learners = learners_of(store, self.opener, [one.key.subject for one, _ in rows])
+    def _with_learners(self, store: TenantStore, rows: Sequence[ViewRow]) -> list[dict[str, Any]]:
+        learners = learners_of(store, self.opener, [one.key.subject for one in rows])
         return [
-            {"learner": learner} | row_of(done, far)
-            for done, far in rows
-            if (learner := learners.get(done.key.subject)) is not None
+            {"learner": learner} | row_of(one)
+            for one in rows
+            if (learner := learners.get(one.key.subject)) is not None
         ]
 
 
@@ -127,13 +127,13 @@ def learners_of(store: TenantStore, opener: Opener, subjects: Sequence[UUID]) ->
     return {subject: agent for (subject, _), agent in agents.items() if agent is not None}
 
 
-def row_of(done: ViewRow, far: ViewRow) -> dict[str, Any]:
-    """The columns of a report row, from the facts of both views."""
-    completed, progressed = completion.result(done.facts), progress.result(far.facts)
+def row_of(row: ViewRow) -> dict[str, Any]:
+    """The columns of a report row, from the facts of the view's."""
+    completed, progressed = completion.result(row.facts), progress.result(row.facts)
     satisfied = completed.satisfied_at_us
     return {
-        "activity": done.key.activity,
-        "registration": done.key.registration or None,
+        "activity": row.key.activity,
+        "registration": row.key.registration or None,
         "completion": completed.completion,
         "success": completed.success,
         "score_scaled": completed.score_scaled,
@@ -141,10 +141,10 @@ def row_of(done: ViewRow, far: ViewRow) -> dict[str, Any]:
         "attempts": progressed.attempts,
         "time_spent_seconds": progressed.time_spent_seconds,
         "satisfied_at": None if satisfied is None else timestamp_text(satisfied),
-        "first_at": timestamp_text(done.first_at_us),
-        "last_at": timestamp_text(done.last_at_us),
+        "first_at": timestamp_text(row.first_at_us),
+        "last_at": timestamp_text(row.last_at_us),
     }
 
 
 def _position(store: TenantStore) -> int:
-    return min(store.views.live(name).position for name in VIEWS)
+    return store.views.live(LEARNING.name).position

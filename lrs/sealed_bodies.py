@@ -13,7 +13,7 @@ from lrs.domain.agents import is_group
 from lrs.domain.people import Split
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Body:
     """A body that was opened."""
 

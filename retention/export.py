@@ -28,6 +28,7 @@ from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Corrupt, Place, Plain, Sealed, Unavailable
 from lrs.opening import Opened, Opener, check_not_corrupt
 from lrs.ports import Clock, TenantStore, Vault, ViewFilter
+from lrs.projections.learning import LEARNING
 from lrs.projections.runner import catch_up
 from lrs.reporting import row_of
 from lrs.tenancy import Tenants
@@ -217,7 +218,7 @@ class _Records:
     def rows(self) -> list[dict[str, Any]]:
         """The person's rows of the reports."""
         wanted = ViewFilter(subjects=self.subjects, limit=_ROWS_MAX)
-        return [row_of(done, far) for done, far in self.store.views.select(("completion", "progress"), wanted)]
+        return [row_of(one) for one in self.store.views.select(LEARNING.name, wanted)]
 
     def _opened(self, kind: str) -> Iterator[list[Opened]]:
         for positions in self._positions(kind):

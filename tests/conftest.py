@@ -1,7 +1,7 @@
 """What all tests share: hypothesis profiles, a real service in its own process, a system in this one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from lrs.bootstrap import System, build
 from lrs.config import Settings
+from tests.places import STORES, environment, new_place
 from tests.postgres import DSN_VARIABLE, Databases, Server
 from tests.running import Service
 
@@ -37,10 +38,30 @@ def databases(postgres_dsn: str) -> Iterator[Databases]:
     made.drop_all()
 
 
+@pytest.fixture(scope="module")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Callable[[], Databases]]:
+    """The same for a whole module; the server is started by the first who asks."""
+    made: list[Databases] = []
+
+    def ask() -> Databases:
+        made.append(Databases(request.getfixturevalue("postgres_dsn")))
+        return made[-1]
+
+    yield ask
+    for one in made:
+        one.drop_all()
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """An empty place on each store."""
+    return new_place(request.param, tmp_path / "data", lambda: request.getfixturevalue("databases"))
+
+
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(place: Settings) -> Iterator[Service]:
     """A running service with the tenant acme."""
-    running = Service(tmp_path / "data")
+    running = Service(place.data_dir, environment=environment(place))
     running.lrs("tenant", "create", "acme")
     running.start()
     yield running
@@ -48,9 +69,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
+def system(place: Settings) -> Iterator[System]:
     """A system in this process with the tenant acme; nothing runs in the background."""
-    made = build(Settings(data_dir=tmp_path / "data", public_url="https://lrs.example.org"))
+    made = build(place)
     made.tenants.create("acme")
     yield made
     made.close()

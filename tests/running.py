@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx2
 
+from lrs.config import Settings
+
 LRS = [sys.executable, "-m", "lrs.cli"]
 READY_SECONDS_MAX = 30
 
@@ -27,6 +29,12 @@ class Service:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LRS_")}
         return kept | {"LRS_DATA_DIR": str(self.data_dir)} | self.environment
+
+    @property
+    def settings(self) -> Settings:
+        """Those of its store: another process opens it by them."""
+        given = {name.removeprefix("LRS_").lower(): value for name, value in self.environment.items()}
+        return Settings.model_validate({"data_dir": self.data_dir} | given)
 
     def lrs(self, *arguments: str, status: int = 0) -> Any:
         """Run a command with --json on the same data directory; its document."""

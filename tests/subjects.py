@@ -7,15 +7,12 @@ What other processes run must be importable, so it stands here and not in a test
 import io
 import json
 import os
-import sqlite3
 import time
 import zipfile
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,9 +27,9 @@ from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.projections.rebuilding import rebuild
 from lrs.projections.runner import VIEWS, catch_up
 from retention.rights import Rights
+from tests.places import PUBLIC_URL, tenant_rows
 
 TENANT = "acme"
-PUBLIC_URL = "https://lrs.example.org"
 PLACEHOLDER = erased_placeholder(PUBLIC_URL, group=False)
 GROUP_PLACEHOLDER = erased_placeholder(PUBLIC_URL, group=True)
 COURSE = "https://course.example.org/fire-safety"
@@ -218,8 +215,8 @@ class Inside(Asking):
         return subject
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What a query finds in the tenant's file, past the adapter."""
-        return rows_of(self.system.settings.data_dir / "tenants" / f"{self.tenant}.db", sql, *values)
+        """What a query finds in the tenant's tables, past the adapter."""
+        return tenant_rows(self.system.settings, self.tenant, sql, values)
 
     def left_of(self, subject: UUID) -> dict[str, int]:
         """How much there still is about a subject, outside the log; what there is none of is not named."""
@@ -238,12 +235,6 @@ class Inside(Asking):
         return replace(self.system.rights, eraser=replace(self.system.rights.eraser, reached=reached))
 
 
-def rows_of(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """What a query finds in a file."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(sql, values).fetchall()
-
-
 def inside(system: System, tenant: str = TENANT, *scopes: str) -> Inside:
     """A tenant of this system, with a credential of its own."""
     issued = system.credentials.issue(tenant, list(scopes) or ["all"])
@@ -253,29 +244,24 @@ def inside(system: System, tenant: str = TENANT, *scopes: str) -> Inside:
     return Inside(client, system, tenant)
 
 
-def open_system(data_dir: Path) -> System:
-    """A system as another process would open it."""
-    return build(Settings(data_dir=data_dir, public_url=PUBLIC_URL))
-
-
 # --- what other processes do ---------------------------------------------------------------------------------
 
 
-def die_while_erasing(data_dir: Path, step: int) -> None:
+def die_while_erasing(settings: Settings, step: int) -> None:
     """Run the open request and die, without any cleaning up, when the given step is done."""
 
     def reached(number: int) -> None:
         if number == step:
             os._exit(9)
 
-    system = open_system(data_dir)
+    system = build(settings)
     replace(system.rights, eraser=replace(system.rights.eraser, reached=reached)).run_next(TENANT)
     os._exit(0)
 
 
-def read_when_told(data_dir: Path, statement_id: UUID, pipe: Connection) -> None:
+def read_when_told(settings: Settings, statement_id: UUID, pipe: Connection) -> None:
     """Read a statement whenever something comes through the pipe, and send it back, or why not."""
-    system = open_system(data_dir)
+    system = build(settings)
     while pipe.recv():
         try:
             pipe.send(json.dumps(system.retriever.one(TENANT, statement_id)))

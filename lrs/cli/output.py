@@ -17,6 +17,8 @@ from lrs.config import load_settings
 from lrs.domain.errors import InvalidRequest, LetheError, Refused
 
 FAILED, REFUSED = 1, 3
+# Failures of ours to the service's callers; the operator is asked to do something first.
+_REFUSALS = frozenset({"vault-refused", "store-not-migrated"})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TenantName = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
@@ -27,11 +29,11 @@ err = Console(stderr=True)
 
 @contextmanager
 def opened_system(*, new: bool = False) -> Iterator[System]:
-    """The system on the configured data directory, closed afterwards. Only a command that may begin a store
+    """The system on the configured store, closed afterwards. Only a command that may begin an embedded store
     (``new``) makes one: a mistyped directory must not become an empty one."""
     with exit_codes():
         settings = load_settings()
-        if not new and settings.database_url is None and not settings.data_dir.exists():
+        if settings.database_url is None and not new and not settings.data_dir.exists():
             raise InvalidRequest("there is no store in LRS_DATA_DIR: begin one with `lrs tenant create`")
         system = build(settings)
         try:
@@ -48,7 +50,7 @@ def exit_codes() -> Iterator[None]:
     except Refused as error:
         _fail(REFUSED, error.code, str(error))
     except LetheError as error:
-        _fail(REFUSED if error.code == "vault-refused" else FAILED, error.code, str(error))
+        _fail(REFUSED if error.code in _REFUSALS else FAILED, error.code, str(error))
     except PersistenceError as error:
         _fail(FAILED, "store-unavailable", f"the store can not be reached ({type(error).__name__})")
     except OSError as error:

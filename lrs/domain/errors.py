@@ -119,6 +119,12 @@ class StoreUnavailable(Failed):
     code = "store-unavailable"
 
 
+class StoreNotMigrated(StoreUnavailable):
+    """The store's tables are not those of this release: the operator runs `lrs migrate`."""
+
+    code = "store-not-migrated"
+
+
 class Overloaded(Failed):
     """More work is queued than the limit allows; try again later."""
 

@@ -35,9 +35,15 @@ def instant(text: str) -> datetime:
     A leap second is the first moment of the next minute, for a datetime can not hold it. Raises ValueError
     (with no word of the text) for what is no day or time of the calendar, the edges of years 1 and 9999 included.
     """
-    regular, leaps = _LEAP_SECOND.subn(":59", text.upper())
+    regular, leaps = text.upper(), 0
+    if ":60" in regular:  # which few are: asking first takes a twentieth of the search (measured)
+        regular, leaps = _LEAP_SECOND.subn(":59", regular)
     try:
-        moment = datetime.fromisoformat(regular) + timedelta(seconds=leaps)
+        moment = datetime.fromisoformat(regular)
+        if leaps:
+            moment += timedelta(seconds=leaps)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         pass  # Python's error quotes the text: it must not travel along as the context of ours.

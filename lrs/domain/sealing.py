@@ -7,6 +7,7 @@ CATEGORY AND PERIOD NAMES ARE A KEY FORMAT: they are part of the additional data
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -36,8 +37,7 @@ def period_of(category: Category, received: datetime) -> str:
     return received.strftime(_PERIOD_FORMATS[category])
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The place of one data key: a subject's key of a category for a period."""
 
     subject: UUID
@@ -45,8 +45,7 @@ class Slot:
     period: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a sealed part lives. It is bound into the seal, so a part moved elsewhere does not open."""
 
     stream: UUID

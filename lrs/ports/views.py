@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class ViewKey:
-    """A row of a report: who, at what, in which registration (empty: none)."""
+class ViewKey(NamedTuple):
+    """A row of a report: who, at what, in which registration (a UUID in small letters; empty: none)."""
 
     subject: UUID
     activity: str
@@ -18,18 +17,18 @@ class ViewKey:
 
 @dataclass(slots=True)
 class ViewRow:
-    """What a view keeps for a key: times in microseconds, groupings, and the fold's facts."""
+    """What a view keeps for a key: times in microseconds, digests of the groupings, and the fold's facts."""
 
     key: ViewKey
     first_at_us: int
     last_at_us: int
-    groupings: tuple[str, ...]
+    groupings: frozenset[bytes]
     facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ViewFilter:
-    """Which rows of a report."""
+    """Which rows of a report. A cohort is a registration, or an activity that statements are grouped under."""
 
     subjects: tuple[UUID, ...] | None = None
     without: frozenset[UUID] = frozenset()
@@ -90,13 +89,17 @@ class Views(Protocol):
         """A new, empty generation beside the live one; what an unfinished one left is dropped."""
         ...
 
+    def same(self, one: Generation, other: Generation) -> bool:
+        """Whether two generations of a view hold the same rows now."""
+        ...
+
     def swap(self, new: Generation) -> bool:
         """Make the new generation the live one and drop the old; True when both held the same rows.
         RecordConflictError while they are not at the same position."""
         ...
 
-    def select(self, views: tuple[str, str], wanted: ViewFilter) -> list[tuple[ViewRow, ViewRow]]:
-        """Rows of two live views side by side, ordered by activity, registration, subject."""
+    def select(self, view: str, wanted: ViewFilter) -> list[ViewRow]:
+        """Rows of the live view, ordered by activity, registration, subject."""
         ...
 
     def dump(self, of: Generation) -> Iterator[tuple[Any, ...]]:

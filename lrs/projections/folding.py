@@ -18,11 +18,10 @@ from lrs.ports import Recorded, Selection, TenantStore, ViewKey
 _REFOLD_PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Meaning:
-    """One statement's say about one row."""
+    """One statement's say about one row. Not to be changed."""
 
-    position: int
     key: ViewKey
     signal: Signal
 
@@ -33,12 +32,8 @@ class Batch:
 
     end: int
     meanings: list[Meaning] = field(default_factory=list)
-    anew: dict[ViewKey, list[Meaning]] = field(default_factory=dict)
+    anew: dict[ViewKey, list[Signal]] = field(default_factory=dict)
     corrupt: list[int] = field(default_factory=list)
-
-    def subjects(self) -> set[UUID]:
-        """Everybody whose rows would be written."""
-        return {one.key.subject for one in self.meanings} | {key.subject for key in self.anew}
 
 
 class Folding:
@@ -54,29 +49,30 @@ class Folding:
         if not recorded:
             return None
         batch = Batch(end=recorded[-1].position)
-        opened = self._opener.bodies(self._store, recorded)
-        batch.corrupt = [one.recorded.position for one in opened if isinstance(one.outcome, Corrupt)]
-        batch.meanings = self._standing(opened)
-        self._void(batch, [one.event.voids for one in opened if isinstance(one.event, StatementRecorded)])
+        voids: list[UUID] = []
+        for one in self._opener.each(self._store, recorded):
+            if isinstance(one.outcome, Corrupt):
+                batch.corrupt.append(one.recorded.position)
+            if isinstance(one.event, StatementRecorded) and one.event.voids is not None:
+                voids.append(one.event.voids)
+            if (meaning := _meaning(one)) is not None:
+                batch.meanings.append(meaning)
+        batch.meanings = self._standing(batch.meanings)
+        self._void(batch, voids)
         return batch
 
-    def _standing(self, opened: Sequence[Opened]) -> list[Meaning]:
-        voided = self._store.statements.voided([one.event.originator_id for one in opened])
-        return [
-            meaning
-            for one in opened
-            if one.event.originator_id not in voided and (meaning := _meaning(one)) is not None
-        ]
+    def _standing(self, meanings: list[Meaning]) -> list[Meaning]:
+        voided = self._store.statements.voided([one.signal.statement_id for one in meanings])
+        return [one for one in meanings if one.signal.statement_id not in voided] if voided else meanings
 
-    def _void(self, batch: Batch, voids: Sequence[UUID | None]) -> None:
-        targets = [target for target in voids if target is not None]
+    def _void(self, batch: Batch, targets: Sequence[UUID]) -> None:
         if not targets:
             return
         found = self._store.statements.by_ids(targets).values()
         before = [one for one in found if one.position <= batch.end]
-        meanings = (_meaning(one) for one in self._opener.bodies(self._store, before))
+        meanings = (_meaning(one) for one in self._opener.each(self._store, before))
         for key in {meaning.key for meaning in meanings if meaning}:
-            batch.anew[key] = self._all_of(key, batch.end)
+            batch.anew[key] = [one.signal for one in self._all_of(key, batch.end)]
 
     def _all_of(self, key: ViewKey, end: int) -> list[Meaning]:
         """Every standing statement of a row up to a position, from the index."""
@@ -101,13 +97,14 @@ class Folding:
 def _meaning(one: Opened) -> Meaning | None:
     """What one statement says, if its body is open and its actor is a person (an identified Agent)."""
     event, body = one.event, one.body
-    if body is None or not isinstance(event, StatementRecorded) or body.actor is None or body.actor in body.groups:
+    if body is None or not isinstance(event, StatementRecorded):
         return None
-    if body.content["object"] is None:  # a person stood there: it is not about an activity
+    actor, content = body.actor, body.content
+    if actor is None or actor in body.groups or content["object"] is None:  # a person is the object
         return None
-    content = body.content | {"actor": {}}
-    signal = signal_of(content, statement_id=str(event.originator_id), stored_us=one.recorded.stored_us)
+    recorded = one.recorded
+    signal = signal_of(content, event.originator_id, recorded.stored_us)
     if signal is None:
         return None
-    key = ViewKey(event.people[body.actor][0], signal.activity, signal.registration or "")
-    return Meaning(one.recorded.position, key, signal)
+    key = ViewKey(event.people[actor][0], signal.activity, signal.registration or "")
+    return Meaning(key, signal)

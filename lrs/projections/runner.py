@@ -4,77 +4,83 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from time import monotonic
 from uuid import UUID
 
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.domain.errors import code_of
+from lrs.domain.signals import Signal
+from lrs.leading import Leader
 from lrs.opening import Opener
-from lrs.ports import Generation, TenantStore, ViewKey, ViewRow, ViewWriter
-from lrs.projections.completion import COMPLETION
-from lrs.projections.folding import Batch, Folding, Meaning
-from lrs.projections.progress import PROGRESS
+from lrs.ports import Generation, TenantStore, ViewKey, ViewWriter
+from lrs.projections.folding import Folding, Meaning
+from lrs.projections.learning import LEARNING
 from lrs.projections.views import View
 
 log = logging.getLogger("lethe.projections")
+Said = dict[ViewKey, list[Signal]]
 
-VIEWS: dict[str, View] = {view.name: view for view in (COMPLETION, PROGRESS)}
+VIEWS: dict[str, View] = {view.name: view for view in (LEARNING,)}
 BATCH_EVENTS = 1_000
-# Other processes write too; their events are seen after this long at most.
+# Other processes write too: their events are seen after this long, after the longer time for a tenant that had
+# nothing for a while. A thousand idle tenants are then five hundred looks a second.
 _POLL_SECONDS = 0.25
+_POLL_SECONDS_MAX = 2.0
 _RETRY_SECONDS = 1.0
 
 
 def step(
     store: TenantStore, opener: Opener, generations: Sequence[Generation], limit: int = BATCH_EVENTS
 ) -> list[Generation] | None:
-    """Fold the next batch into these generations; where they stand then, or None at the end of the log.
-    RecordConflictError when another runner was faster: read where they stand and go on."""
-    start = min(one.position for one in generations)
+    """Fold the next batch into these generations, which stand at one place; where they stand then, or None at
+    the end of the log. RecordConflictError when another runner was faster: read where they stand and go on."""
+    (start,) = {one.position for one in generations}
     batch = Folding(store, opener).batch(start, limit)
     if batch is None:
         return None
-    # A generation beyond this batch keeps its rows: folded anew, they would end with the batch.
-    behind = [one for one in generations if one.position < batch.end]
-    with store.views.write(behind, batch.end) as writer:
-        erased = writer.tombstones(batch.subjects())
-        for generation in behind:
-            _write(writer, generation, batch, erased)
+    said = _by_key(batch.meanings)
+    with store.views.write(generations, batch.end) as writer:
+        erased = writer.tombstones({key.subject for key in (*said, *batch.anew)})
+        for generation in generations:
+            _write(writer, generation, said, batch.anew, erased)
         for position in batch.corrupt:
             writer.alarm(position, "event-corrupt")
     for position in batch.corrupt:
         log.error("event-corrupt tenant=%s position=%d", store.tenant, position)
-    return [replace(one, position=max(one.position, batch.end)) for one in generations]
+    return [replace(one, position=batch.end) for one in generations]
 
 
-def _write(writer: ViewWriter, generation: Generation, batch: Batch, erased: set[UUID]) -> None:
-    """Add the batch to one generation's rows; rows to be folded anew are replaced."""
-    view = VIEWS[generation.view]
-    fresh = [
-        one
-        for one in batch.meanings
-        if one.position > generation.position and one.key.subject not in erased and one.key not in batch.anew
-    ]
-    rows = dict(writer.load(generation, {one.key for one in fresh}))
-    _fold(view, rows, fresh)
-    for key, meanings in batch.anew.items():
-        if key.subject not in erased:
-            writer.remove(generation, [key])
-            _fold(view, rows, meanings)
-    writer.store(generation, rows.values())
-
-
-def _fold(view: View, rows: dict[ViewKey, ViewRow], meanings: Iterable[Meaning]) -> None:
+def _by_key(meanings: Iterable[Meaning]) -> Said:
+    """What is said about each row, so that each is looked up, folded and written once."""
+    said: Said = {}
     for one in meanings:
-        rows[one.key] = view.folded(one.key, rows.get(one.key), one.signal)
+        said.setdefault(one.key, []).append(one.signal)
+    return said
+
+
+def _write(writer: ViewWriter, generation: Generation, said: Said, anew: Said, erased: set[UUID]) -> None:
+    """Add what is said to one generation's rows; rows to be folded anew are replaced."""
+    view = VIEWS[generation.view]
+    fresh = [key for key in said if key.subject not in erased and key not in anew]
+    known = writer.load(generation, fresh)
+    rows = [view.folded(key, known.get(key), said[key]) for key in fresh]
+    writer.remove(generation, anew)
+    rows += [view.folded(key, None, anew[key]) for key in anew if key.subject not in erased]
+    writer.store(generation, [row for row in rows if row is not None])
 
 
 def catch_up(store: TenantStore, opener: Opener) -> bool:
     """Fold until the live views stand at the end of the log; True when there was anything to do."""
+    worked = [_caught_up(store, opener, name) for name in VIEWS]
+    return any(worked)
+
+
+def _caught_up(store: TenantStore, opener: Opener, view: str) -> bool:
     worked = False
     while True:
         try:
-            if step(store, opener, [store.views.live(name) for name in VIEWS]) is None:
+            if step(store, opener, [store.views.live(view)]) is None:
                 return worked
         except RecordConflictError:
             continue
@@ -82,14 +88,25 @@ def catch_up(store: TenantStore, opener: Opener) -> bool:
 
 
 class Runner:
-    """A thread that keeps the views of every tenant up with the log."""
+    """A thread that keeps the views of every tenant up with the log, in the process that leads.
+
+    A tenant that got something here is looked at at once; others, whose events other processes wrote, when they
+    are due: soon after they had something, seldom while they have not.
+    """
 
     def __init__(
-        self, tenants: Callable[[], Iterable[str]], store: Callable[[str], TenantStore], opener: Opener
+        self,
+        tenants: Callable[[], Iterable[str]],
+        store: Callable[[str], TenantStore],
+        opener: Opener,
+        leader: Leader,
     ) -> None:
         self._tenants = tenants
         self._store = store
         self._opener = opener
+        self._leader = leader
+        self._notified: set[str] = set()
+        self._due: dict[str, _Due] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="projections", daemon=True)
@@ -98,35 +115,66 @@ class Runner:
         """Begin."""
         self._thread.start()
 
-    def notify(self, _tenant: str = "") -> None:
+    def notify(self, tenant: str) -> None:
         """There is something new."""
+        self._notified.add(tenant)
         self._wake.set()
 
     def stop(self) -> None:
-        """Finish the batch at hand and end."""
+        """Finish the batch at hand and end; another process may lead at once."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
+        self._leader.give_up()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            healthy = self._round()
+            healthy = not self._leader.leads() or self._round()
             self._wake.wait(_POLL_SECONDS if healthy else _RETRY_SECONDS)
 
     def _round(self) -> bool:
-        healthy = True
         try:
             names = list(self._tenants())
         except Exception as error:  # noqa: BLE001  (the same)
             log.warning("projections wait: %s", code_of(error))
             return False
-        for tenant in names:
-            if self._stopping.is_set():
-                break
-            try:
-                catch_up(self._store(tenant), self._opener)
-            except Exception as error:  # noqa: BLE001  (views are kept up for as long as the service lives)
-                healthy = False
-                log.warning("projection waits: tenant=%s %s", tenant, code_of(error))
-        return healthy
+        notified, self._notified = self._notified, set()
+        self._due = {name: self._due.get(name, _Due()) for name in names}
+        asked = [name for name in names if name in notified or self._due[name].is_now()]
+        healthy = [self._kept_up(name) for name in asked if not self._stopping.is_set()]
+        return all(healthy)
+
+    def _kept_up(self, tenant: str) -> bool:
+        due = self._due[tenant]
+        try:
+            store = self._store(tenant)
+            end = store.statements.head().position
+            if end != due.folded_to:
+                catch_up(store, self._opener)
+        except Exception as error:  # noqa: BLE001  (views are kept up for as long as the service lives)
+            log.warning("projection waits: tenant=%s %s", tenant, code_of(error))
+            due.postpone(None)
+            return False
+        due.postpone(end)
+        return True
+
+
+class _Due:
+    """When a tenant is looked at again, and the end of its log when all of it was folded."""
+
+    def __init__(self) -> None:
+        self.folded_to: int | None = None
+        self._seconds = _POLL_SECONDS
+        self._next = 0.0
+
+    def is_now(self) -> bool:
+        """Whether it is time."""
+        return monotonic() >= self._next
+
+    def postpone(self, end: int | None) -> None:
+        """Soon again after something new, later and later after nothing."""
+        idle = end is not None and end == self.folded_to
+        self._seconds = min(self._seconds * 1.5, _POLL_SECONDS_MAX) if idle else _POLL_SECONDS
+        self.folded_to = end
+        self._next = monotonic() + self._seconds

@@ -1,13 +1,13 @@
 """What a view is: a name and a fold. Its rows are keyed by subject, activity and registration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lrs.domain.signals import Signal
 from lrs.ports import ViewKey, ViewRow
 
-Fold = Callable[[dict[str, Any] | None, Signal], dict[str, Any]]
+Fold = Callable[[dict[str, Any], Signal], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,17 @@ class View:
     name: str
     fold: Fold
 
-    def folded(self, key: ViewKey, row: ViewRow | None, signal: Signal) -> ViewRow:
-        """The row with one signal more."""
-        if row is None:
-            facts = self.fold(None, signal)
-            return ViewRow(key, signal.at_us, signal.at_us, tuple(sorted(set(signal.groupings))), facts)
-        row.facts = self.fold(row.facts, signal)
-        row.first_at_us = min(row.first_at_us, signal.at_us)
-        row.last_at_us = max(row.last_at_us, signal.at_us)
-        if not set(signal.groupings) <= set(row.groupings):
-            row.groupings = tuple(sorted({*row.groupings, *signal.groupings}))
+    def folded(self, key: ViewKey, row: ViewRow | None, signals: Iterable[Signal]) -> ViewRow | None:
+        """The row, changed in place, with these signals more; None while nothing was said."""
+        for signal in signals:
+            at_us = signal.at_us
+            if row is None:
+                row = ViewRow(key, at_us, at_us, frozenset(signal.groupings), {})
+            elif at_us < row.first_at_us:
+                row.first_at_us = at_us
+            elif at_us > row.last_at_us:
+                row.last_at_us = at_us
+            if not row.groupings.issuperset(signal.groupings):
+                row.groupings = row.groupings.union(signal.groupings)
+            self.fold(row.facts, signal)
         return row

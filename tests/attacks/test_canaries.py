@@ -20,9 +20,9 @@ from backports import zstd
 
 from lrs.adapters.vault import dictionary
 from lrs.adapters.vault.known import SubjectKey
-from lrs.bootstrap import System
+from lrs.bootstrap import System, build
 from tests.running import Service
-from tests.subjects import COURSE, GRACE, Asking, Inside, Json, inside, open_system, read_when_told, statement
+from tests.subjects import COURSE, GRACE, Asking, Inside, Json, inside, read_when_told, statement
 
 WORD = "Quetzalcoatlus"
 ADDRESS = f"{WORD}.mbox@{WORD}.example.org"
@@ -297,7 +297,7 @@ def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_er
         names = {path.name for path in tmp_path.rglob("*")}
         assert names >= {"service.log", "vault.db", "acme.db", "acme.db-wal", "control.db", "root.key"}
         assert found_under(tmp_path, words()) == {}
-        system = open_system(service.data_dir)
+        system = build(service.settings)
         try:
             keys = her_keys(system, inside(system))
         finally:
@@ -338,7 +338,7 @@ def test_another_process_that_had_her_key_can_not_read_after_the_erasure(system:
     acme.post(hers)
     ours, theirs = multiprocessing.Pipe()
     reader = multiprocessing.get_context("spawn").Process(
-        target=read_when_told, args=(system.settings.data_dir, UUID(hers["id"]), theirs)
+        target=read_when_told, args=(system.settings, UUID(hers["id"]), theirs)
     )
     reader.start()
     try:
@@ -357,7 +357,7 @@ def test_a_process_that_reads_past_the_index_gets_no_more_than_that_it_is_erased
     """The key was in its memory and the ciphertext still is: the fence is read before either is used."""
     acme = inside(system)
     acme.post(statement(BY_MBOX))
-    other = open_system(system.settings.data_dir)
+    other = build(system.settings)
     try:
         store = other.tenants.store("acme")
         recorded = store.statements.read(0, 100)

@@ -1,7 +1,7 @@
 """Stores to test the ports with: one backend a database, and the same promises for each.
 
-A new database slots in with a class like ``SqliteBackend`` and its name in ``BACKENDS``. Every store that a test
-gets refuses, by a trigger, what the service promises never to do: to change or delete an event.
+What the service promises never to do is to change or delete an event. Every file that a test gets refuses that by
+a trigger; on PostgreSQL the service's own role may not, and the tests work under it.
 """
 
 import sqlite3
@@ -15,9 +15,13 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import StoredEvent
 
+from lrs.adapters.postgres.migrating import migrate_store
+from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.ports import ControlStore, IndexRow, TenantStore
+from tests.places import STORES, postgres_rows, sqlite_rows
+from tests.postgres import Databases
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 START_US = 1_795_338_000_000_000  # the same, as microseconds
@@ -91,11 +95,11 @@ class SqliteBackend:
 
     def rows(self, tenant: str, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """What a query finds in the tenant's tables, past the adapter."""
-        return _rows(self._file(tenant), sql, values)
+        return sqlite_rows(self._file(tenant), sql, values)
 
     def control_rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What a query finds in the control store's tables, past the adapter."""
-        return _rows(self._folder / "control.db", sql, ())
+        return sqlite_rows(self._folder / "control.db", sql)
 
     def _file(self, tenant: str) -> Path:
         return self._folder / "tenants" / f"{tenant}.db"
@@ -107,9 +111,34 @@ class SqliteBackend:
             self._control.close()
 
 
-def _rows(path: Path, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(sql, values).fetchall()
+class PostgresBackend:
+    """A database, migrated when it is first met; tests look behind it as its owner."""
+
+    def __init__(self, address: str, now: Callable[[], datetime]) -> None:
+        self.address = address
+        migrate_store(address)
+        self.stores = PostgresStores(address, address, 10, now)
+
+    def open(self, tenant: str) -> TenantStore:
+        """The tenant's store, made when missing."""
+        self.stores.create(tenant)
+        return self.stores.open(tenant)
+
+    def control(self) -> ControlStore:
+        """The control store."""
+        return self.stores.control()
+
+    def rows(self, tenant: str, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds in the tenant's tables, past the adapter."""
+        return postgres_rows(self.address, f"tenant_{tenant}", sql, values)
+
+    def control_rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query finds in the control store's tables, past the adapter."""
+        return postgres_rows(self.address, "lethe", sql)
+
+    def close(self) -> None:
+        """Close all."""
+        self.stores.close()
 
 
 def forbid_changes(path: Path) -> None:
@@ -122,7 +151,18 @@ def forbid_changes(path: Path) -> None:
             )
 
 
-BACKENDS: dict[str, Callable[[str, Callable[[], datetime]], Backend]] = {"sqlite": SqliteBackend}
+BACKENDS: dict[str, Callable[[str, Callable[[], datetime]], Backend]] = {
+    "sqlite": SqliteBackend,
+    "postgres": PostgresBackend,
+}
+# For a test that is about one of them.
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+
+
+def address_of(kind: str, folder: Path, databases: Callable[[], Databases]) -> str:
+    """An empty place of this kind."""
+    return str(folder) if kind == "sqlite" else databases().create()
 
 
 @pytest.fixture
@@ -131,10 +171,11 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=STORES)
 def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Backend]:
     """An empty database of each kind."""
-    made = BACKENDS[request.param](str(tmp_path), clock.now)
+    address = address_of(request.param, tmp_path, lambda: request.getfixturevalue("databases"))
+    made = BACKENDS[request.param](address, clock.now)
     yield made
     made.close()
 
@@ -171,7 +212,7 @@ def append(
     voids: UUID | None = None,
     stream: UUID | None = None,
 ) -> list[StoredEvent]:
-    """Statements with these terms each, stored in one transaction."""
+    """Statements, each with these people and other activities as terms, stored in one transaction."""
     index = [row if isinstance(row, IndexRow) else IndexRow(tuple(row), 1, voids) for row in rows]
     events = [an_event(stream) for _ in index]
     store.recorder.insert_events(events, index=index)

@@ -10,15 +10,14 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import RecordConflictError
 
-from lrs.adapters.sqlite.control import SqliteControl
+from lrs.adapters.sqlite.stores import sqlite_control
 from lrs.ports import ControlStore, CredentialRow, TenantRow
-from tests.contract.conftest import START, Backend, FakeClock, an_event
+from tests.contract.conftest import BACKENDS, START, Backend, FakeClock, an_event
 
-EVERYTHING = (
-    "SELECT 'event', position, topic FROM event UNION ALL SELECT 'head', position, stored FROM head"
-    " UNION ALL SELECT 'fence', sequence, 0 FROM fence UNION ALL SELECT 'tenant', name, id FROM tenant"
-    " UNION ALL SELECT 'credential', key, revoked FROM credential"
-)
+
+def everything(backend: Backend) -> dict[str, list[tuple[Any, ...]]]:
+    tables = ("event", "head", "fence", "tenant", "credential")
+    return {table: backend.control_rows(f"SELECT * FROM {table} ORDER BY 1") for table in tables}
 
 
 def a_tenant(name: str = "acme") -> TenantRow:
@@ -136,20 +135,20 @@ def test_a_credential_of_a_tenant_that_departed_is_refused_and_leaves_nothing_be
 ) -> None:
     save(control, tenants=[a_tenant()])
     save(control, departed=["acme"])
-    before = backend.control_rows(EVERYTHING)
+    before = everything(backend)
     with pytest.raises(RecordConflictError):
         save(control, credentials=[a_credential()])
-    assert backend.control_rows(EVERYTHING) == before
+    assert everything(backend) == before
 
 
 def test_a_second_tenant_of_a_name_is_refused_and_leaves_nothing_behind(
     control: ControlStore, backend: Backend
 ) -> None:
     save(control, tenants=[a_tenant()])
-    before = backend.control_rows(EVERYTHING)
+    before = everything(backend)
     with pytest.raises(RecordConflictError):
         save(control, tenants=[a_tenant("new"), a_tenant()], credentials=[a_credential()])
-    assert backend.control_rows(EVERYTHING) == before
+    assert everything(backend) == before
 
 
 def test_a_second_credential_of_a_key_is_refused_and_leaves_nothing_behind(
@@ -158,19 +157,19 @@ def test_a_second_credential_of_a_key_is_refused_and_leaves_nothing_behind(
     save(control, tenants=[a_tenant(), a_tenant("other")])
     """Else its event would say that it was handed out, and it would open another one's door, or none."""
     save(control, credentials=[a_credential(tenant="other")])
-    before = backend.control_rows(EVERYTHING)
+    before = everything(backend)
     with pytest.raises(RecordConflictError):
         save(control, credentials=[a_credential("new"), a_credential()])
-    assert backend.control_rows(EVERYTHING) == before
+    assert everything(backend) == before
 
 
 def test_a_conflict_in_the_log_takes_the_rows_back(control: ControlStore, backend: Backend) -> None:
     event = an_event()
     control.recorder.insert_events([event])
-    before = backend.control_rows(EVERYTHING)
+    before = everything(backend)
     with pytest.raises(RecordConflictError):
         control.recorder.insert_events([event], tenants=[a_tenant()], credentials=[a_credential()])
-    assert backend.control_rows(EVERYTHING) == before
+    assert everything(backend) == before
 
 
 def test_of_many_who_create_one_name_at_once_one_succeeds(control: ControlStore) -> None:
@@ -187,18 +186,20 @@ def test_of_many_who_create_one_name_at_once_one_succeeds(control: ControlStore)
     assert control.recorder.max_notification_id() == 1
 
 
-def test_the_fence_is_the_same_for_another_process_on_the_file(tmp_path: Path, clock: FakeClock) -> None:
-    first, second = (SqliteControl(tmp_path / "here" / "control.db", clock.now) for _ in range(2))
+def test_the_fence_is_the_same_for_another_process(
+    backend: Backend, clock: FakeClock, request: pytest.FixtureRequest
+) -> None:
+    another = BACKENDS[request.node.callspec.params["backend"]](backend.address, clock.now)
+    first, second = backend.control(), another.control()
     before = second.fence()
     save(first, tenants=[a_tenant()], credentials=[a_credential()])
     assert second.fence() == before + 2
     assert second.credential("key") == first.credential("key")
-    first.close()
-    second.close()
+    another.close()
 
 
 def test_the_file_is_for_its_owner_only(tmp_path: Path, clock: FakeClock) -> None:
-    control = SqliteControl(tmp_path / "here" / "control.db", clock.now)
+    control = sqlite_control(tmp_path / "here" / "control.db", clock.now)
     save(control, tenants=[a_tenant()])
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "here").iterdir()}
     assert set(modes.values()) == {0o600}

@@ -30,7 +30,20 @@ from lrs.ports import (
     ViewKey,
     ViewRow,
 )
-from tests.contract.conftest import START, START_US, TENANT, Backend, FakeClock, an_event, append, streams
+from tests.contract.conftest import (
+    BACKENDS,
+    START,
+    START_US,
+    TENANT,
+    Backend,
+    FakeClock,
+    PostgresBackend,
+    an_event,
+    append,
+    on_postgres,
+    on_sqlite,
+    streams,
+)
 
 EVERYTHING = Selection(limit=1000)
 EVENTS = "SELECT position, stored, originator_id, originator_version, topic, state FROM event ORDER BY position"
@@ -56,7 +69,7 @@ def all_tables(backend: Backend) -> dict[str, list[tuple[object, ...]]]:
 def test_positions_count_from_one_without_gaps(store: TenantStore) -> None:
     assert store.recorder.insert_events([an_event(), an_event()]) == [1, 2]
     assert store.recorder.insert_events([an_event()]) == [3]
-    assert store.recorder.insert_events([]) is None
+    assert store.recorder.insert_events([]) == []
     assert store.recorder.insert_events([an_event()]) == [4]
     assert positions_of(store) == [1, 2, 3, 4]
     assert store.statements.head().position == store.recorder.max_notification_id() == 4
@@ -129,16 +142,19 @@ def test_positions_are_gapless_when_two_processes_append_to_one_log(
     assert len(set(stored)) == 200
 
 
-def test_many_threads_may_open_a_new_store_at_once(tmp_path: Path, clock: FakeClock) -> None:
-    all_stores = [SqliteStores(tmp_path, clock.now) for _ in range(8)]
+def test_many_threads_may_open_a_new_store_at_once(
+    backend: Backend, clock: FakeClock, request: pytest.FixtureRequest
+) -> None:
+    kind = request.node.callspec.params["backend"]
+    others = [BACKENDS[kind](backend.address, clock.now) for _ in range(8)]
     try:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda stores: stores.create(TENANT), all_stores))
-        append(all_stores[0].open(TENANT), (1,))
-        assert positions_of(all_stores[7].open(TENANT)) == [1]
+            stores = list(pool.map(lambda other: other.open(TENANT), others))
+        append(stores[0], (1,))
+        assert positions_of(stores[7]) == [1]
     finally:
-        for stores in all_stores:
-            stores.close()
+        for other in others:
+            other.close()
 
 
 def test_a_store_may_be_opened_while_another_process_is_making_it(tmp_path: Path, clock: FakeClock) -> None:
@@ -320,10 +336,10 @@ class Cohort:
         self.verb = term("v", "https://example.org/did")
         ada, grace = self.ada, self.grace
         rows = [
-            IndexRow((self.owner[ada], self.related[grace], self.verb), 1),
-            IndexRow((self.owner[grace], self.exact[ada], self.verb), 1),
-            IndexRow((self.owner[ada], self.owner[grace], self.verb), 2),
-            IndexRow((self.owner[grace], self.verb), 1),
+            IndexRow((self.owner[ada], self.related[grace]), 1, verb=self.verb),
+            IndexRow((self.owner[grace], self.exact[ada]), 1, verb=self.verb),
+            IndexRow((self.owner[ada], self.owner[grace]), 2, verb=self.verb),
+            IndexRow((self.owner[grace],), 1, verb=self.verb),
         ]
         self.hers, self.theirs_about_her, self.shared, self.others = streams(append(store, *rows))
         store.recorder.insert_events(
@@ -345,10 +361,10 @@ class Cohort:
 
     @staticmethod
     def row(subject: UUID, activity: str) -> ViewRow:
-        return ViewRow(ViewKey(subject, activity, ""), 1, 2, (), {"n": 1})
+        return ViewRow(ViewKey(subject, activity, ""), 1, 2, frozenset(), {"n": 1})
 
-    def found(self, *terms: int) -> set[UUID]:
-        page = self.store.statements.select(Selection(tuple((term,) for term in terms), limit=100))
+    def found(self, *people: int, verb: int | None = None) -> set[UUID]:
+        page = self.store.statements.select(Selection(people, verb=verb, limit=100))
         return set(streams(one.event for one in page.rows))
 
 
@@ -371,7 +387,9 @@ def test_a_purge_takes_out_the_statements_whose_body_was_the_subjects_alone(
     assert store.statements.is_live(cohort.hers)
     store.purge(cohort.ada, 1)
     assert not store.statements.is_live(cohort.hers)
-    assert cohort.found() == cohort.found(cohort.verb) == {cohort.theirs_about_her, cohort.shared, cohort.others}
+    assert (
+        cohort.found() == cohort.found(verb=cohort.verb) == {cohort.theirs_about_her, cohort.shared, cohort.others}
+    )
     assert cohort.found(cohort.related[cohort.grace]) == set()  # it stood on a statement that is gone
 
 
@@ -466,6 +484,7 @@ def test_an_append_and_a_purge_at_once_are_one_after_the_other(store: TenantStor
 # --- stores --------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_the_trigger_of_these_tests_does_see_a_change(store: TenantStore, backend: Backend) -> None:
     append(store, (1,))
     for sql in ("UPDATE event SET state = state", "DELETE FROM event"):
@@ -500,11 +519,26 @@ def test_a_removed_store_leaves_no_file_and_may_be_made_anew(tmp_path: Path, clo
     stores.close()
 
 
+@on_postgres
+def test_a_removed_store_leaves_no_schema_and_may_be_made_anew(backend: Backend, store: TenantStore) -> None:
+    assert isinstance(backend, PostgresBackend)
+    append(store, (1,))
+    schemas = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tenant%'"
+    assert backend.rows(TENANT, schemas) == [("tenant_acme",)]
+    backend.stores.remove(TENANT)
+    backend.stores.remove(TENANT)
+    assert backend.rows(TENANT, schemas) == []
+    with pytest.raises(StoreUnavailable):
+        backend.stores.open(TENANT)
+    assert positions_of(backend.open(TENANT)) == []
+
+
 def test_creating_a_store_again_keeps_what_it_holds(store_factory: Callable[[str], TenantStore]) -> None:
     append(store_factory("acme"), (1,))
     assert positions_of(store_factory("acme")) == [1]
 
 
+@on_sqlite
 def test_closing_waits_for_a_reader_at_work(backend: Backend) -> None:
     """The driver crashes the process when a connection is closed under a running query."""
     for _ in range(20):

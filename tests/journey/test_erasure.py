@@ -16,7 +16,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from lrs.bootstrap import System
+from lrs.bootstrap import System, build
+from lrs.config import Settings
 from lrs.domain.agents import Identifier
 from lrs.domain.requests import Kind, Status
 from lrs.domain.sealing import Denied, Erased, Outcome, Place, Plain, Sealed
@@ -44,7 +45,6 @@ from tests.subjects import (
     die_while_erasing,
     exchange,
     inside,
-    open_system,
     statement,
     voiding,
 )
@@ -103,7 +103,7 @@ def test_an_erasure_that_crashed_after_a_step_is_finished_by_the_next_worker(sys
     with pytest.raises(Crash):
         acme.rights(crash_at(at)).run_next(TENANT)
     system.close()
-    again = open_system(system.settings.data_dir)
+    again = build(system.settings)
     try:
         check_it_ends_well(inside(again), hers, others, subject, request)
     finally:
@@ -112,9 +112,9 @@ def test_an_erasure_that_crashed_after_a_step_is_finished_by_the_next_worker(sys
 
 @pytest.mark.parametrize("at", STEPS)
 def test_an_erasure_whose_process_died_after_a_step_is_finished_by_the_next_process(
-    tmp_path: Path, at: int
+    place: Settings, at: int
 ) -> None:
-    first = open_system(tmp_path / "data")
+    first = build(place)
     first.tenants.create(TENANT)
     acme = inside(first)
     hers, others = records_of_ada()
@@ -122,11 +122,11 @@ def test_an_erasure_whose_process_died_after_a_step_is_finished_by_the_next_proc
     acme.catch_up()
     subject, request = acme.known(ADA), UUID(acme.request("erase", ADA)["id"])
     first.close()
-    dies = multiprocessing.get_context("spawn").Process(target=die_while_erasing, args=(tmp_path / "data", at))
+    dies = multiprocessing.get_context("spawn").Process(target=die_while_erasing, args=(place, at))
     dies.start()
     dies.join()
     assert dies.exitcode == 9
-    again = open_system(tmp_path / "data")
+    again = build(place)
     try:
         assert again.rights.run_next(TENANT) is None  # its claim may yet be somebody's who lives
         check_it_ends_well(inside(again), hers, others, subject, request)
@@ -429,10 +429,7 @@ def test_an_erasure_that_found_something_left_is_not_called_done(acme: Inside) -
     # The envelope begins with another version: it does not open, and no ledger says why.
     damaged = re.sub(rb'(?<=")AQ(?=[A-Za-z0-9+/=]{40,}")', b"BQ", state)
     assert damaged != state
-    with acme.system.stores.open(TENANT)._datastore.writing() as c:
-        c.execute(
-            "UPDATE event SET state = ? WHERE originator_id = ? AND state = ?", (damaged, subject.bytes, state)
-        )
+    acme.rows("UPDATE event SET state = ? WHERE originator_id = ? AND state = ?", damaged, subject.bytes, state)
     acme.run()
     assert acme.state(request)["status"] == "done"
     assert len(acme.certificates(request)) == 1
@@ -571,10 +568,9 @@ def test_erasing_while_posts_go_on_leaves_nothing_of_the_person_and_loses_nothin
         try:
             for _ in range(6):
                 time.sleep(0.15)
-                subject = acme.subject(ADA)
+                subject = await_subject(acme)
                 state = acme.done(acme.request("erase", ADA))
                 assert state["known"]
-                assert subject is not None
                 erased.append(subject)
         finally:
             stop.set()
@@ -585,11 +581,21 @@ def test_erasing_while_posts_go_on_leaves_nothing_of_the_person_and_loses_nothin
     assert [acme.left_of(subject) for subject in erased] == [{}] * 6
     assert set(sum((poster.statuses for poster in posters), Counter())) <= {200, 201, 503}
     check_others_are_whole(acme, [one for poster in posters for one in poster.taken])
-    ((count, last, head),) = acme.rows("SELECT count(*), max(event.position), head.position FROM event, head")
+    counted = "SELECT (SELECT count(*) FROM event), (SELECT max(position) FROM event), position FROM head"
+    ((count, last, head),) = acme.rows(counted)
     assert count == last == head
     assert acme.rebuilt_same()
     for subject in erased:
         assert str(subject) not in acme.http.get("/reports/completion").text
+
+
+def await_subject(acme: Inside) -> UUID:
+    """Her subject, as soon as somebody posted about her."""
+    deadline = time.monotonic() + WAIT
+    while (subject := acme.subject(ADA)) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert subject is not None
+    return subject
 
 
 def check_others_are_whole(acme: Inside, taken: Sequence[Json]) -> None:

@@ -17,7 +17,8 @@ import httpx2
 import pytest
 
 from lrs.bootstrap import build
-from lrs.config import load_settings
+from tests.places import STORES, environment, new_place
+from tests.postgres import Databases
 from tests.running import Service
 
 Json = dict[str, Any]
@@ -241,7 +242,7 @@ def ids(statements: list[Json]) -> list[str]:
 
 def credentials(service: Service, wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Tenants and credentials in one go: a command for each would take longer than all the tests."""
-    system = build(load_settings(data_dir=service.data_dir))
+    system = build(service.settings)
     for tenant in sorted({tenant for tenant, _ in wanted}):
         system.tenants.create(tenant)
     issued = [system.credentials.issue(tenant, scopes.split()) for tenant, scopes in wanted]
@@ -249,9 +250,12 @@ def credentials(service: Service, wanted: list[tuple[str, str]]) -> list[tuple[s
     return [(one.row.key, one.secret) for one in issued]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    service = Service(tmp_path_factory.mktemp("statements") / "data")
+@pytest.fixture(scope="module", params=STORES)
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
+) -> Iterator[World]:
+    place = new_place(request.param, tmp_path_factory.mktemp("statements") / "data", postgres)
+    service = Service(place.data_dir, environment=environment(place))
     wanted = [("acme", "all"), ("acme", "statements/write statements/read/mine"), ("globex", "all")]
     issued = credentials(service, [*wanted, *(("acme", scope) for scope in SCOPES)])
     service.start()

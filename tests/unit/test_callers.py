@@ -18,7 +18,7 @@ from lrs.bootstrap import System
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import Forbidden, Unauthenticated
 from lrs.tenancy import Credentials
-from tests.subjects import open_system
+from lrs.bootstrap import build
 
 WAIT = 30
 SECRET = "an-ocelot-in-a-top-hat"
@@ -164,7 +164,7 @@ def test_no_more_than_ten_thousand_are_remembered_and_none_with_a_secret() -> No
 def test_a_revocation_in_another_process_is_seen_by_the_very_next_request(system: System, near: bool) -> None:
     issued = system.credentials.issue("acme", ["all"])
     told = _Near(system.credentials, near)
-    other = open_system(system.settings.data_dir)
+    other = build(system.settings)
 
     async def requests() -> None:
         access = Access(cast("Credentials", told))

@@ -16,18 +16,17 @@ from lrs.domain.errors import KeyStoreUnavailable, LetheError, StatementConflict
 from lrs.recording.drafts import Draft, exchange_draft, exchange_stream, statement_draft
 from lrs.recording.groups import GroupCommit, Submission
 from lrs.recording.recorder import Recorder
+from tests.places import PUBLIC_URL, vault_rows
 from tests.subjects import (
     ADA,
     ALAN,
     GRACE,
-    PUBLIC_URL,
     TENANT,
     Inside,
     Json,
     came_back,
     exchange,
     inside,
-    rows_of,
     statement,
 )
 
@@ -221,7 +220,7 @@ def test_in_one_group_each_record_is_sealed_for_the_period_of_its_own_kind(syste
     assert recorder._write_group(TENANT, submissions) == []
     recorder.close()
     assert all(one.future.exception(0) is None for one in submissions)
-    periods = rows_of(system.settings.data_dir / "vault.db", "SELECT category, period FROM data_key ORDER BY 1")
+    periods = vault_rows(system.settings, "SELECT category, period FROM data_key ORDER BY 1")
     assert periods == [("exchange", "2027-01"), ("identity", ""), ("learning", "2027")]
     assert acme.known(ADA)
 

@@ -16,6 +16,7 @@ from lrs.domain.agents import Identifier, identifier_of
 from lrs.domain.errors import EventCorrupt, Failed, KeyStoreUnavailable, NotFound
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Category, Corrupt, Outcome, Place, Sealed, Unavailable
+from lrs.leading import Leader
 from lrs.ports import StaleFence
 from retention.export import Exporter
 from retention.rights import Rights
@@ -141,6 +142,11 @@ class Listed:
         return answer
 
 
+def leader(acme: Inside) -> Leader:
+    """A process that leads."""
+    return Leader(acme.system.control, acme.system.rights.clock, "requests")
+
+
 @pytest.mark.parametrize("error", [EventCorrupt("damaged"), OperationalError("gone"), KeyError(SECRET)])
 def test_trouble_with_one_request_holds_up_neither_the_next_nor_another_tenant(
     acme: Inside, error: Exception, caplog: pytest.LogCaptureFixture
@@ -149,7 +155,7 @@ def test_trouble_with_one_request_holds_up_neither_the_next_nor_another_tenant(
     rights, exporter = with_exporter(acme.system, error, None, None)
     stuck, next_one = opened(rights), opened(rights, GRACE)
     foreign = rights.open("globex", Kind.EXPORT, [Identifier("mbox", GRACE["mbox"])]).id
-    worker = RequestWorker(Listed(["acme", "globex"], ["acme", "globex"]), rights)
+    worker = RequestWorker(Listed(["acme", "globex"], ["acme", "globex"]), rights, leader(acme))
     worker.round()
     worker.round()
     assert exporter.asked[0] == stuck
@@ -162,7 +168,7 @@ def test_trouble_with_one_request_holds_up_neither_the_next_nor_another_tenant(
 def test_a_tenant_whose_store_is_gone_holds_up_no_other(acme: Inside, caplog: pytest.LogCaptureFixture) -> None:
     rights, _ = with_exporter(acme.system, None)
     request = opened(rights)
-    worker = RequestWorker(Listed(KeyStoreUnavailable(SECRET), ["nowhere", "acme"]), rights)
+    worker = RequestWorker(Listed(KeyStoreUnavailable(SECRET), ["nowhere", "acme"]), rights, leader(acme))
     worker.round()
     worker.round()
     assert rights.get("acme", request).status is Status.DONE
@@ -174,7 +180,7 @@ def test_a_tenant_whose_store_is_gone_holds_up_no_other(acme: Inside, caplog: py
 
 def test_a_worker_that_is_told_to_stop_begins_no_other_request(acme: Inside) -> None:
     rights, exporter = with_exporter(acme.system, None, None)
-    worker = RequestWorker(Listed(["acme"]), rights)
+    worker = RequestWorker(Listed(["acme"]), rights, leader(acme))
     requests = [opened(rights), opened(rights)]
 
     def export(tenant: str, request: DataSubjectRequest) -> Json:

@@ -32,7 +32,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import ConnectionPool
 
-from lrs.domain.errors import StoreUnavailable
+from lrs.domain.errors import StoreNotMigrated, StoreUnavailable
 
 Raw = psycopg.Connection[tuple[Any, ...]]
 
@@ -99,12 +99,13 @@ def conninfo(url: str, **other: str) -> str:
 
 def open_pool(url: str, role: str, connections: int) -> "ConnectionPool[Raw]":
     """A pool of the primary, whose connections have taken on the role; made as they are needed. OperationalError
-    when the server does not answer now, StoreUnavailable when the role was not made or may not be taken on."""
+    when the server does not answer now, StoreNotMigrated when the role was not made, StoreUnavailable when it may
+    not be taken on."""
     try:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(f"SET ROLE {role}")
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
-        raise StoreUnavailable(MIGRATE) from error
+        raise StoreNotMigrated(MIGRATE) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreUnavailable(f"the database's user may not take on the role {role}: GRANT it") from error
     except psycopg.Error as error:
@@ -215,6 +216,7 @@ class Database:
 
     for_update = " FOR UPDATE"
     for_share = " FOR SHARE"
+    holds = "position(? in {}) > 0"
     is_near = False
 
     def __init__(

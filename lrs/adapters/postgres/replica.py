@@ -21,6 +21,7 @@ class Replicated:
 
     for_update = Database.for_update
     for_share = Database.for_share
+    holds = Database.holds
     is_near = False
 
     def __init__(self, replica: Database, primary: Database) -> None:

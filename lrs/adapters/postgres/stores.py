@@ -16,7 +16,7 @@ from lrs.adapters.postgres.schema import CONTROL_SCHEMA, SERVICE, VERSION, schem
 from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sql.statements import TERM_KEY_BYTES
 from lrs.adapters.sql.store import SqlTenantStore
-from lrs.domain.errors import StoreUnavailable
+from lrs.domain.errors import StoreNotMigrated
 
 
 class PostgresStores:
@@ -43,7 +43,7 @@ class PostgresStores:
         self.open(tenant)
 
     def open(self, tenant: str) -> SqlTenantStore:
-        """A tenant's store. StoreUnavailable when it is not there, or not of this release's version."""
+        """A tenant's store. StoreNotMigrated when it is not there, or not of this release's version."""
         found = self._open.get(tenant)
         if found is None:
             with self._lock:
@@ -68,7 +68,7 @@ class PostgresStores:
         drop_tenant(self._owner_url, tenant)
 
     def control(self) -> SqlControl:
-        """The control store, in its own schema. StoreUnavailable where `lrs migrate` did not make it."""
+        """The control store, in its own schema. StoreNotMigrated where `lrs migrate` did not make it."""
         database = Database(self.pool, CONTROL_SCHEMA, store_error)
         check_version(database)
         return SqlControl(database, self._now)
@@ -82,12 +82,12 @@ class PostgresStores:
 
 
 def check_version(database: Database) -> None:
-    """StoreUnavailable unless the schema has this release's tables."""
+    """StoreNotMigrated unless the schema has this release's tables."""
     try:
         row = database.look("version", "migration")
     except PersistenceError as error:
         if isinstance(error.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-            raise StoreUnavailable(MIGRATE) from error
+            raise StoreNotMigrated(MIGRATE) from error
         raise
     if row is None or row[0] != VERSION:
-        raise StoreUnavailable(MIGRATE)
+        raise StoreNotMigrated(MIGRATE)

@@ -46,7 +46,7 @@ def open_postgres_vault(
     url: str, key_dir: Path, *, connections: int, root_key: str | None, root_file: Path | None
 ) -> KeyVault:
     """The vault behind ``url``, its EK and ledger mirror in ``key_dir``; VaultRefused when it must not open,
-    StoreUnavailable where `lrs migrate` did not make its tables."""
+    StoreNotMigrated where `lrs migrate` did not make its tables."""
     database = VaultDatabase(open_pool(url, VAULT, connections))
     try:
         check_version(Database(database.pool, VAULT_SCHEMA))

@@ -64,6 +64,11 @@ class Database(Protocol):
         ...
 
     @property
+    def holds(self) -> str:
+        """What asks whether the bytes of a column, named by ``{}``, hold those of a parameter."""
+        ...
+
+    @property
     def is_near(self) -> bool:
         """Whether ``look`` takes microseconds and waits for nobody: then an event loop may do it."""
         ...
@@ -93,8 +98,8 @@ RowWriter = Callable[[Connection, Sequence[Any]], None]
 
 
 def marks(values: Sequence[Any]) -> str:
-    """As many question marks."""
-    return ",".join("?" * len(values))
+    """As many question marks, for IN. None: what nothing is equal to, for PostgreSQL has no empty list."""
+    return ",".join("?" * len(values)) or "NULL"
 
 
 # SQLite takes at most 32,766 parameters (3.32 and later), PostgreSQL 65,535; we stay far below.

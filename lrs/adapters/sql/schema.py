@@ -57,11 +57,12 @@ TENANT = (
     "CREATE TABLE tombstone (subject BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
     # Report views: which generation of each is live, and the rows of all generations.
     "CREATE TABLE view (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID",
+    # A registration is 16 bytes or none, groupings are digests of 8 bytes each, facts are JSON.
     (
         "CREATE TABLE view_row ("
-        " view TEXT NOT NULL, generation INTEGER NOT NULL, activity TEXT NOT NULL, registration TEXT NOT NULL,"
+        " view TEXT NOT NULL, generation INTEGER NOT NULL, activity TEXT NOT NULL, registration BLOB NOT NULL,"
         " subject BLOB NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
-        " groupings TEXT NOT NULL, facts TEXT NOT NULL,"
+        " groupings BLOB NOT NULL, facts TEXT NOT NULL,"
         " PRIMARY KEY (view, generation, activity, registration, subject)) WITHOUT ROWID"
     ),
     "CREATE INDEX view_row_subject ON view_row (subject)",

@@ -59,6 +59,7 @@ class Database:
     # A writer is alone in the file: no row needs a lock of its own.
     for_update = ""
     for_share = ""
+    holds = "instr({}, ?) > 0"
     # Readers of a write-ahead log wait for nobody; what they look at lies in shared memory.
     is_near = True
 

@@ -1,0 +1,260 @@
+"""How the databases go about a page: by the index that we choose, whatever they know of the rows, sorting nothing
+but what is merged, and at a cost that does not grow with the log."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrs.adapters.sql.selecting import page_query
+from lrs.adapters.sql.statements import _COLUMNS
+from lrs.adapters.sql.store import SqlTenantStore
+from lrs.ports import IndexRow, Selection, TenantStore
+from tests.contract.conftest import (
+    TENANT,
+    Backend,
+    PostgresBackend,
+    an_event,
+    append,
+    on_sqlite,
+)
+
+ONE, TWO, THREE, FOUR = 1, 2, -3, 2**63 - 1
+COMMON, RARE = 1, 2  # of the skewed tenant: on half of its statements, on 20 of them
+FILTERS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "person": {"people": (RARE,)},
+    "people": {"people": (RARE, COMMON, 3)},
+    "registration": {"registration": RARE},
+    "object": {"object": RARE},
+    "anywhere": {"anywhere": (RARE, RARE)},
+    "verb": {"verb": RARE},
+}
+# What drives alone, and before which others it does, in pairs.
+DRIVER = {
+    "all": "statement_pkey",
+    "person": "term_pkey",
+    "people": "term_pkey",
+    "registration": "statement_registration",
+    "object": "statement_object",
+    "anywhere": "statement_object",  # and term_pkey, for the other half
+    "verb": "statement_verb",
+}
+ORDER = ("person", "people", "registration", "object", "anywhere", "verb")
+PAIRS = [pair for pair in combinations(ORDER, 2) if pair != ("person", "people")]
+SHAPES = [(name,) for name in FILTERS] + PAIRS
+
+
+def selection_of(names: tuple[str, ...], *, common: bool = False, **more: Any) -> Selection:
+    """These filters together, on rare values or on those of half the log."""
+    asked = {key: value for name in names for key, value in FILTERS[name].items()}
+    if common:
+        asked = {key: _common(value) for key, value in asked.items()}
+    return Selection(**asked, **more)
+
+
+def _common(value: Any) -> Any:
+    return tuple(COMMON if one == RARE else one for one in value) if isinstance(value, tuple) else COMMON
+
+
+# --- SQLite --------------------------------------------------------------------------------------------------
+
+
+def full_row() -> IndexRow:
+    """A statement that every filter finds."""
+    return IndexRow((COMMON, RARE, 3), 1, None, RARE, RARE, RARE)
+
+
+def sqlite_plan(backend: Backend, selection: Selection) -> list[str]:
+    """The lines of the plan."""
+    sql, values = page_query(_COLUMNS, selection, 0, 2**62)
+    return [str(row[3]) for row in backend.rows(TENANT, f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+SQLITE_DRIVER = {
+    "statement_pkey": "SEARCH s USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+    "term_pkey": "SEARCH t USING PRIMARY KEY (term=? AND position>? AND position<?)",
+} | {
+    f"statement_{column}": f"SEARCH s USING INDEX statement_{column} ({column}=? AND rowid>? AND rowid<?)"
+    for column in ("registration", "object", "verb")
+}
+
+
+def _driver(line: str) -> str:
+    return line.replace("COVERING ", "")
+
+
+@on_sqlite
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("names", SHAPES, ids="+".join)
+def test_sqlite_walks_the_index_that_we_choose(
+    store: TenantStore, backend: Backend, names: tuple[str, ...], ascending: bool
+) -> None:
+    append(store, *[full_row()] * 50)
+    plan = sqlite_plan(backend, selection_of(names, ascending=ascending))
+    searches = [_driver(line) for line in plan if line.startswith(("SEARCH", "SCAN"))]
+    assert next(line for line in searches if line.startswith("SEARCH")) == SQLITE_DRIVER[DRIVER[names[0]]]
+    assert "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert "SEARCH v USING COVERING INDEX voided_target (target=?)" in plan
+    # The only things ever gone through are the pages of the alternatives, and the one they are merged into.
+    scanned = [line.split()[1] for line in searches if line.startswith("SCAN")]
+    assert {name for name in scanned if not name.startswith("(subquery")} <= {"b", "u", "p"}
+    if not {"people", "anywhere"} & {names[0]}:
+        assert "TEMP B-TREE" not in "\n".join(plan)
+
+
+@on_sqlite
+def test_the_plans_stay_the_same_once_sqlite_has_statistics(store: TenantStore, backend: Backend) -> None:
+    append(store, *[full_row()] * 50)
+    before = {names: sqlite_plan(backend, selection_of(names)) for names in SHAPES}
+    backend.rows(TENANT, "ANALYZE")
+    assert {names: sqlite_plan(backend, selection_of(names)) for names in SHAPES} == before
+
+
+def steps_of(backend: Backend, selection: Selection) -> int:
+    """How many steps of 100 instructions SQLite takes for it."""
+    steps = 0
+
+    def taken() -> None:
+        nonlocal steps
+        steps += 1
+
+    with closing(sqlite3.connect(Path(backend.address) / "tenants" / f"{TENANT}.db")) as connection:
+        connection.set_progress_handler(taken, 100)
+        connection.execute(*page_query(_COLUMNS, selection, 0, 2**62)).fetchall()
+    return steps
+
+
+@on_sqlite
+@pytest.mark.parametrize("names", SHAPES, ids="+".join)
+def test_a_page_costs_the_same_in_a_log_of_ten_times_the_size(
+    store: TenantStore, backend: Backend, names: tuple[str, ...]
+) -> None:
+    wanted, rows = selection_of(names, limit=50), [full_row()] * 500
+    append(store, *rows)
+    before = steps_of(backend, wanted)
+    for _ in range(9):
+        append(store, *rows)
+    assert before <= steps_of(backend, wanted) <= before * 1.1 + 1
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------
+
+STATEMENTS = 20_000
+_EVERY = STATEMENTS // 20
+
+
+def skewed(number: int) -> IndexRow:
+    """Half of the log has one verb, one object, one registration and one person; every thousandth the rare ones;
+    the rest has values of its own."""
+    value = RARE if number % _EVERY == 1 else COMMON if number % 2 == 0 else number + 100
+    return IndexRow((value, 3 if number % 3 else number + 100_000), 1, None, value, value, value)
+
+
+@pytest.fixture(scope="module")
+def postgres_store(postgres: Callable[[], Databases]) -> Iterator[tuple[PostgresBackend, SqlTenantStore]]:
+    """A tenant of 20,000 statements about which the server knows nothing."""
+    backend = PostgresBackend(postgres().create(), lambda: datetime.now(UTC))
+    store = backend.open(TENANT)
+    assert isinstance(store, SqlTenantStore)
+    for table in ("event", "statement", "term", "voided"):
+        backend.rows(TENANT, f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    for start in range(0, STATEMENTS, 1_000):
+        events = [an_event() for _ in range(1_000)]
+        store.recorder.insert_events(events, index=[skewed(start + n) for n in range(1_000)])
+    yield backend, store
+    backend.close()
+
+
+@pytest.fixture(scope="module", params=["never analyzed", "analyzed"])
+def large(
+    request: pytest.FixtureRequest, postgres_store: tuple[PostgresBackend, SqlTenantStore]
+) -> SqlTenantStore:
+    """The same, with and without statistics."""
+    backend, store = postgres_store
+    if request.param == "analyzed":
+        for table in ("event", "statement", "term", "voided"):
+            backend.rows(TENANT, f"ANALYZE {table}")
+    return store
+
+
+Node = dict[str, Any]
+
+
+def custom_plan(store: SqlTenantStore, selection: Selection) -> Node:
+    """The plan for these very values, in a session of the service's own."""
+    sql, values = page_query(_COLUMNS, selection, 0, 2**62)
+    with store._database.read() as c:
+        return _node(c.execute(f"EXPLAIN (FORMAT JSON) {sql}", values).fetchone())
+
+
+def generic_plan(store: SqlTenantStore, selection: Selection) -> Node:
+    """The plan for whatever values: a connection turns to it when a statement was prepared and used often."""
+    sql, values = page_query(_COLUMNS, selection, 0, 2**62)
+    for number in range(1, len(values) + 1):
+        sql = sql.replace("?", f"${number}", 1)
+    with store._database.read() as c:
+        return _node(c.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}").fetchone())
+
+
+def _node(row: Any) -> Node:
+    found: Node = row[0][0]["Plan"]
+    return found
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """Every node of a plan, from the top."""
+    yield node
+    for child in node.get("Plans", ()):
+        yield from nodes(child)
+
+
+def sorts_whole_results(node: Node) -> bool:
+    """Whether a sort or a hash takes in more than pages: something under it is read without a limit."""
+    if node["Node Type"] in {"Sort", "Incremental Sort", "Aggregate", "HashAggregate", "SetOp"}:
+        return any(_reads_unlimited(child) for child in node.get("Plans", ()))
+    return any(sorts_whole_results(child) for child in node.get("Plans", ()))
+
+
+def _reads_unlimited(node: Node) -> bool:
+    if node["Node Type"] == "Limit":
+        return False
+    return "Relation Name" in node or any(_reads_unlimited(child) for child in node.get("Plans", ()))
+
+
+def drivers(plan: Node) -> list[Node]:
+    """The first index of each branch: what is walked for candidates."""
+    limits = [node for node in nodes(plan) if node["Node Type"] == "Limit"]
+    innermost = [one for one in limits if sum(node["Node Type"] == "Limit" for node in nodes(one)) == 1]
+    return [next(node for node in nodes(one) if "Index Name" in node) for one in innermost]
+
+
+def check_plan(names: tuple[str, ...], plan: Node, *, ascending: bool) -> None:
+    """Every table by an index, no more than pages sorted, and the driver walked in order between positions."""
+    scans = [node for node in nodes(plan) if "Relation Name" in node]
+    assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
+    assert not sorts_whole_results(plan)
+    walked = drivers(plan)
+    expected = {"anywhere": {"statement_object", "term_pkey"}}.get(names[0], {DRIVER[names[0]]})
+    assert {node["Index Name"] for node in walked} == expected
+    for node in walked:
+        assert "position >" in node["Index Cond"]
+        assert names[0] == "all" or " = " in node["Index Cond"]
+        assert node["Scan Direction"] == ("Forward" if ascending else "Backward")
+
+
+@pytest.mark.parametrize("names", SHAPES, ids="+".join)
+def test_postgresql_walks_the_index_that_we_choose(large: SqlTenantStore, names: tuple[str, ...]) -> None:
+    for plan_of, common, ascending in product((custom_plan, generic_plan), (False, True), (False, True)):
+        plan = plan_of(large, selection_of(names, common=common, ascending=ascending))
+        try:
+            check_plan(names, plan, ascending=ascending)
+        except AssertionError as error:
+            error.add_note(f"{plan_of.__name__}, common={common}, ascending={ascending}: {json.dumps(plan)}")
+            raise
