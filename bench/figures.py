@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final
 
-
 # What a floor is, by its kind.
 FLOORS: Final = {
-    "raw": "rowid + bytes, raw",
-    "rows": "the same rows, raw",
+    "raw": "raw, rowid and bytes",
+    "rows": "raw, the same rows",
     "http": "bare ASGI route",
     "select": "raw SELECT",
     "json": "the plain JSON",
@@ -105,7 +104,7 @@ def figure(group: str, name: str, sample: Sample, unit: str, floors: dict[str, f
         floors,
         p50_ms=milliseconds(sample.latencies, 0.5),
         p99_ms=milliseconds(sample.latencies, 0.99),
-        server_cpu_us=sample.server_cpu_us,
+        server_cpu_us=sample.server_cpu_us or None,
         store_cpu_us=sample.store_cpu_us or None,
         more=more,
     )

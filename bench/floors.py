@@ -1,15 +1,15 @@
 """The floors of storage: what the disk and the raw store do with the same bytes, with nothing on top.
 
 A floor may be lower than anything that must find its rows again, never higher: one writer, tables that are empty
-at first. ``raw`` is one table of rowid and bytes; ``rows`` is every row that the product writes for the statements,
-in all its tables with all their indexes.
+at first. ``raw`` is one table of rowid and bytes; ``rows`` is every row that the product writes for the
+statements, in all its tables with all their indexes.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 from bench.figures import Sample
 from bench.places import Bulk, Place, Tables, in_batches
@@ -18,11 +18,11 @@ _PAGE_BYTES = 4_096
 Floors = dict[str, Sample]
 
 
-def repeat(seconds: float, work: Callable[[], None]) -> list[float]:
-    """How long each repetition took, until the time is over; at least one."""
+def repeat(seconds: float, work: Callable[[], None], times_max: int | None = None) -> list[float]:
+    """How long each repetition took, until the time is over; at least one, and at most ``times_max``."""
     took: list[float] = []
     ends = perf_counter() + seconds
-    while not took or perf_counter() < ends:
+    while (not took or perf_counter() < ends) and len(took) != times_max:
         began = perf_counter()
         work()
         took.append(perf_counter() - began)
@@ -49,24 +49,23 @@ def floors_of(place: Place, rows: Tables, size: int, seconds: float) -> Floors:
     states = cycle([row[5] for row in rows["event"]])
     with place.floor() as floor:
         if size == 1:
-            raw = _sample(1, repeat(seconds, lambda: floor.one(next(states))))
+            raw = _sampled(1, seconds, lambda: floor.one(next(states)))
         else:
             ways = len(floor.bulk)
             tried = [_many(states, way, size, seconds / ways) for way in floor.bulk.values()]
             raw = max(tried, key=lambda sample: sample.rate)
-        batches = iter(list(in_batches(rows, size)))
-        ends = perf_counter() + seconds
-        took = []
-        while (batch := next(batches, None)) and (not took or perf_counter() < ends):
-            began = perf_counter()
-            floor.rows(batch)
-            took.append(perf_counter() - began)
-    return {"raw": raw, "rows": _sample(size, took)}
+        batches = list(in_batches(rows, size))
+        supply = iter(batches)
+        same = _sampled(size, seconds, lambda: floor.rows(next(supply)), times_max=len(batches))
+    return {"raw": raw, "rows": same}
 
 
 def _many(states: Iterator[bytes], way: Bulk, size: int, seconds: float) -> Sample:
-    return _sample(size, repeat(seconds, lambda: way(list(islice(states, size)))))
+    return _sampled(size, seconds, lambda: way(list(islice(states, size))))
 
 
-def _sample(size: int, took: list[float]) -> Sample:
-    return Sample(len(took) * size / sum(took), took)
+def _sampled(size: int, seconds: float, work: Callable[[], None], times_max: int | None = None) -> Sample:
+    computed = process_time()
+    took = repeat(seconds, work, times_max)
+    count = len(took) * size
+    return Sample(count / sum(took), took, server_cpu_us=(process_time() - computed) * 1e6 / count)

@@ -1,4 +1,4 @@
-"""What is wanted, by figure and store, and whether it was reached. RATIOS BIND: absolute figures are a machine's."""
+"""What is wanted, by figure and store, and whether it was reached. Ratios bind: a rate is a machine's."""
 
 from dataclasses import dataclass
 from typing import Final

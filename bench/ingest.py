@@ -12,11 +12,10 @@ from typing import Final
 
 from bench.figures import Figure, Sample, figure, middle, milliseconds
 from bench.floors import Floors, floors_of, sync_seconds
-from bench.load import write
+from bench.load import Writing, write
 from bench.rig import Rig, enrol
-from bench.scale import BATCH_CONNECTIONS, BATCHES, LEVELS
+from bench.scale import BATCHES, LEVELS
 from bench.serving import Stand, stand_on
-from bench.unsealed import MODES
 
 GROUP: Final = "record"
 
@@ -26,7 +25,7 @@ class Load:
     """One kind of load."""
 
     name: str
-    connections: int
+    connections: int = 0  # as many as send batches
     batch: int = 0
     newcomers: bool = False
 
@@ -35,6 +34,11 @@ class Load:
         """Statements in a request."""
         return max(1, self.batch)
 
+    def job(self, rig: Rig, stand: Stand) -> Writing:
+        """As the generator is told it."""
+        connections = self.connections or rig.scale.batch_connections
+        return stand.job(connections, self.batch, newcomers=self.newcomers, seconds=rig.scale.seconds)
+
     @property
     def by_newcomers(self) -> "Load":
         """The same with every actor new."""
@@ -42,12 +46,12 @@ class Load:
 
 
 _SINGLES: Final = [Load(f"single, {level} connection{'s' * (level > 1)}", level) for level in LEVELS]
-_BATCHES: Final = [Load(f"batches of {size}", BATCH_CONNECTIONS, size) for size in BATCHES]
+_BATCHES: Final = [Load(f"batches of {size}", batch=size) for size in BATCHES]
 _KNOWN: Final = (*_SINGLES, *_BATCHES)
 LOADS: Final = (*_KNOWN, *(load.by_newcomers for load in _KNOWN))
 TYPICAL: Final = (_SINGLES[-1], _BATCHES[1])
 """The loads that the goals speak of."""
-_UNSEALED_NAMES: Final = dict(zip(MODES, ("not sealed", "not sealed, not compressed"), strict=True))
+_UNSEALED_NAMES: Final = {"seal": "not sealed", "all": "not sealed, not compressed"}
 Samples = dict[str, list[Sample]]
 
 
@@ -65,10 +69,8 @@ def ingest(rig: Rig) -> list[Figure]:
                 ours[load.name].append(_write(rig, load, rig.stand))
                 if load.newcomers:
                     continue  # the floors are those of the same load by people who are known
-                job = replace(rig.stand.job(load.connections, load.batch), seconds=seconds / 2)
-                bare[load.name].append(
-                    rig.bare(load.name, seconds / 2, write, replace(job, target=rig.shared.bare))
-                )
+                job = replace(load.job(rig, rig.stand), target=rig.shared.bare, seconds=seconds / 2)
+                bare[load.name].append(rig.bare(load.name, job.seconds, write, job))
                 if load.batch or load.connections == LEVELS[-1]:
                     raw[load.size].append(floors_of(rig.stand.place, rig.rows, load.size, seconds / 2))
                 for mode, stand in stands.items() if load in TYPICAL else ():
@@ -76,7 +78,11 @@ def ingest(rig: Rig) -> list[Figure]:
     return [
         *_floor_figures(rig, raw, bare, syncs),
         *(_figure(load, ours[load.name], bare, raw[load.size]) for load in LOADS),
-        *(_gain(load, name, ours) for load in TYPICAL for name in _UNSEALED_NAMES.values()),
+        *(
+            _gain(load, name, ours)
+            for load in TYPICAL
+            for name in map(_UNSEALED_NAMES.__getitem__, rig.scale.unsealed)
+        ),
     ]
 
 
@@ -85,7 +91,7 @@ def fill(rig: Rig) -> list[Figure]:
     stand = rig.stand
     missing = rig.scale.statements - stand.recorded
     if missing > 0:
-        job = stand.job(BATCH_CONNECTIONS, BATCHES[-1], statements_max=missing)
+        job = stand.job(rig.scale.batch_connections, BATCHES[-1], statements_max=missing)
         sample = rig.write(f"filling to {rig.scale.statements:,}", job)
         filled = [figure(GROUP, "batches of 500, filling up", sample, "statements/s", {})]
     else:
@@ -95,9 +101,8 @@ def fill(rig: Rig) -> list[Figure]:
 
 
 def _write(rig: Rig, load: Load, stand: Stand) -> Sample:
-    job = stand.job(load.connections, load.batch, newcomers=load.newcomers, seconds=rig.scale.seconds)
     last = stand.records().last()
-    sample = rig.write(load.name, job, stand)
+    sample = rig.write(load.name, load.job(rig, stand), stand)
     sample.commit_size = stand.records().commit_size(last)
     return sample
 
@@ -107,7 +112,7 @@ def _unsealed(rig: Rig) -> Iterator[dict[str, Stand]]:
     """Services without sealing, each on a store of its own, which is gone afterwards."""
     with ExitStack() as stack:
         stands = {}
-        for mode in MODES:
+        for mode in rig.scale.unsealed:
             name = f"unsealed_{mode}"
             rig.backing.drop(name)
             stack.callback(rig.backing.drop, name)
@@ -120,16 +125,16 @@ def _unsealed(rig: Rig) -> Iterator[dict[str, Stand]]:
         yield stands
 
 
-def _floor_figures(
-    rig: Rig, raw: dict[int, list[Floors]], bare: Samples, syncs: list[float]
-) -> Iterator[Figure]:
+def _floor_figures(rig: Rig, raw: dict[int, list[Floors]], bare: Samples, syncs: list[float]) -> Iterator[Figure]:
     """The floors by themselves, for their latencies."""
     synced = Sample(len(syncs) / sum(syncs), syncs)
     yield figure("floor", "4 kB and fsync", synced, "syncs/s", {}, sealed_event_bytes=rig.sealed_bytes)
     for size, rounds in raw.items():
         rows = f"{size} row{'s' * (size > 1)}" if size == 1 else f"{size} statements"
         yield figure("floor", f"raw commits of {rows}", middle([one["raw"] for one in rounds]), "rows/s", {})
-        yield figure("floor", f"the same rows, {rows}", middle([one["rows"] for one in rounds]), "statements/s", {})
+        yield figure(
+            "floor", f"the same rows, {rows}", middle([one["rows"] for one in rounds]), "statements/s", {}
+        )
     most = middle(bare[_SINGLES[-1].name])
     yield figure("floor", "bare route, 64 connections", most, "requests/s", {})
     # One process, which computes this long for a request: more it could not send, whatever the server.

@@ -1,16 +1,16 @@
-"""Everything at once: 64 connections that post (80 %), page (15 %) and read reports (5 %); and a flood on one tenant
-while another works."""
+"""Everything at once: 64 connections that post (80 %), page (15 %) and read reports (5 %); and a flood on one
+tenant while another works."""
 
 from dataclasses import replace
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from bench.bare import sized
 from bench.figures import Figure, Sample, figure, middle, milliseconds
-from bench.load import PAGE, POST, REPORT, Mixing, Outcome, mix, write
-from bench.rig import Rig
-from bench.scale import BATCH_CONNECTIONS, LEVELS
+from bench.load import PAGE, POST, REPORT, Mixing, Outcome, Writing, mix, write
 from bench.reads import FILTERS, REPORTS, pages, reports, some
+from bench.rig import Rig
+from bench.scale import LEVELS
 from bench.serving import NEIGHBOUR
 
 GROUP: Final = "together"
@@ -19,7 +19,11 @@ _PATHS = 200
 # Loads that are to show a tail run longer than others.
 _LONGER = 3
 _FLOOD_CONNECTIONS = 16
+_NEIGHBOUR_CONNECTIONS = 4
 _FLOOD_BATCH = 100
+# Numbers of their own, so that those of the main load stay without gaps. What was recorded before never sinks, so
+# none is sent twice.
+_OTHER_NUMBERS = 1 << 40
 
 
 def mixture(rig: Rig, *, name: str = "mixed", bare: bool = True) -> list[Figure]:
@@ -38,7 +42,9 @@ def mixture(rig: Rig, *, name: str = "mixed", bare: bool = True) -> list[Figure]
     floors = {"http": _rate(_bare(rig, job, outcome, seconds))} if bare else {}
     whole = replace(sample, rate=_rate(outcome))
     return [
-        figure(GROUP, f"{name}, 64 connections", whole, "requests/s", floors, statements=float(outcome.statements)),
+        figure(
+            GROUP, f"{name}, 64 connections", whole, "requests/s", floors, statements=float(outcome.statements)
+        ),
         *(_kind(outcome, kind, name) for kind in _SAID),
     ]
 
@@ -67,16 +73,16 @@ def _kind(outcome: Outcome, kind: str, name: str) -> Figure:
 def flood(rig: Rig) -> list[Figure]:
     """A tenant's single POSTs alone, and while another tenant is flooded with batches."""
     stand, seconds = rig.stand, rig.scale.seconds * _LONGER
-    everybody: Any = stand.job(1, 100, NEIGHBOUR, numbers=stand.everybody())
+    everybody = stand.job(1, 100, NEIGHBOUR, numbers=stand.everybody())
     rig.write("enrolling the neighbour's learners", everybody)
     alone, together, flooded = [], [], []
     for _ in range(rig.scale.rounds):
-        job = stand.job(BATCH_CONNECTIONS, tenant=NEIGHBOUR, seconds=seconds / rig.scale.rounds)
-        alone.append(rig.write("a tenant alone", job))
-        job = replace(job, first=stand.number)
-        # Numbers far away: what both send is not known before they have ended.
+        job = stand.job(_NEIGHBOUR_CONNECTIONS, tenant=NEIGHBOUR, seconds=seconds / rig.scale.rounds)
+        job = replace(job, first=_OTHER_NUMBERS + stand.recorded)
+        alone.append(rig.write("a tenant alone", job, counting=False))
+        job = replace(job, first=_OTHER_NUMBERS + stand.recorded)
         other = stand.job(_FLOOD_CONNECTIONS, _FLOOD_BATCH, seconds=job.seconds * 1.2)
-        other = replace(other, first=stand.number + 1_000_000)
+        other = replace(other, first=job.first)  # another tenant's: the same ids are others there
         sample, outcome = _both(rig, other, job)
         together.append(sample)
         flooded.append(outcome)
@@ -98,15 +104,14 @@ def flood(rig: Rig) -> list[Figure]:
     ]
 
 
-def _both(rig: Rig, flooding: Any, job: Any) -> tuple[Sample, Sample]:
+def _both(rig: Rig, flooding: Writing, job: Writing) -> tuple[Sample, Sample]:
     """The neighbour's sample and the flood's. The flood begins first and ends last."""
     stand = rig.stand
     flooded = rig.submit(write, flooding)
     outcome = rig.elsewhere("beside a flood", job.seconds, write, job)
     other = flooded.result()
-    rig.count(stand, outcome)
-    rig.count(stand, other, counting=False)
-    stand.number = max(stand.number, flooding.first + other.statements)
+    for one in (outcome, other):
+        rig.count(stand, one, counting=False)
     return _plain(outcome), _plain(other)
 
 

@@ -150,9 +150,9 @@ class PostgresBacking:
 
     store = "postgres"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: bool) -> None:
         self._folder = folder / self.store
-        self._server = Server(sync=True, data=self._folder / "cluster")
+        self._server = Server(sync=sync, data=self._folder / "cluster")
 
     def __enter__(self) -> "PostgresBacking":
         self._folder.mkdir(parents=True, exist_ok=True)

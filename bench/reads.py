@@ -35,9 +35,9 @@ FILTERS: Final[dict[str, Callable[[Json], Query]]] = {
     "agent and verb": lambda one: {"agent": _agent(one["actor"]), "verb": one["verb"]["id"]},
 }
 REPORTS: Final[dict[str, Callable[[Json], Query]]] = {
-    "learner": lambda one: {"learner": _agent(one["actor"])},
-    "activity": lambda one: {"activity": one["object"]["id"]},
-    "cohort": lambda one: {"cohort": one["context"]["registration"]},
+    "a learner": lambda one: {"learner": _agent(one["actor"])},
+    "an activity": lambda one: {"activity": one["object"]["id"]},
+    "a cohort": lambda one: {"cohort": one["context"]["registration"]},
 }
 
 
@@ -55,7 +55,7 @@ def reads(rig: Rig) -> list[Figure]:
     for name, queries in asked.items():
         figures.append(_figure(rig, f"page of {PAGE_ROWS}: {name}", pages(queries), {"select": page_rows}))
     for name, make in REPORTS.items():
-        figures.append(_figure(rig, f"report, a {name}", reports([make(one) for one in contents]), {}))
+        figures.append(_figure(rig, f"report of {name}", reports([make(one) for one in contents]), {}))
     return figures
 
 

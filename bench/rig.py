@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -26,7 +26,6 @@ from bench.serving import NEIGHBOUR, TENANT, Stand, stand_on
 from bench.sqlite import SqliteBacking
 from bench.statements import statements
 
-BACKINGS = {"sqlite": SqliteBacking, "postgres": PostgresBacking}
 # The generator, and one more for the neighbour of a flood.
 _GENERATORS = 2
 _POLL_SECONDS = 0.1
@@ -44,6 +43,12 @@ class Backing(Protocol):
     def drop(self, name: str) -> None:
         """Take it away."""
         ...
+
+
+BACKINGS: dict[str, Callable[..., AbstractContextManager[Backing]]] = {
+    "sqlite": SqliteBacking,
+    "postgres": PostgresBacking,
+}
 
 
 @dataclass(slots=True)
@@ -86,12 +91,12 @@ class Rig:
 
     # --- loads -----------------------------------------------------------------------------------------------
 
-    def write(self, label: str, job: Writing, stand: Stand | None = None) -> Sample:
+    def write(self, label: str, job: Writing, stand: Stand | None = None, *, counting: bool = True) -> Sample:
         """How writing to the service went. Its views have caught up afterwards."""
         stand = stand or self.stand
         seconds = min(job.seconds, self.scale.seconds * 10)
         sample, outcome = self.sampled(stand, lambda: self.elsewhere(label, seconds, write, job))
-        self.count(stand, outcome, counting=not job.numbers)
+        self.count(stand, outcome, counting=counting and not job.numbers)
         self.wait_for_views(stand)
         return sample
 
@@ -128,9 +133,8 @@ class Rig:
         stand = stand or self.stand
         ends = perf_counter() + _VIEWS_SECONDS_MAX
         for tenant in (TENANT, NEIGHBOUR):
-            with stand.service.client(stand.keys[tenant]) as client:
-                while client.get("/reports/progress?limit=1&wait=20").raise_for_status().json()["projection_lag"]:
-                    assert perf_counter() < ends, "the views do not catch up"
+            while stand.lag(tenant):
+                assert perf_counter() < ends, "the views do not catch up"
 
 
 def _units(outcome: Outcome) -> int:
@@ -169,6 +173,8 @@ def shared() -> Iterator[Shared]:
     with ExitStack() as stack:
         generators = ProcessPoolExecutor(_GENERATORS, mp_context=multiprocessing.get_context("spawn"))
         stack.callback(generators.shutdown)
+        for _ in range(_GENERATORS):
+            generators.submit(statements, 1)  # they start meanwhile
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
         bare = stack.enter_context(BareServer())
@@ -177,18 +183,27 @@ def shared() -> Iterator[Shared]:
 
 @contextmanager
 def rig(store: str, scale: Scale, folder: Path, shared: Shared) -> Iterator[Rig]:
-    """A rig on one store, with all learners enrolled and the service running; it ends with the context."""
-    with BACKINGS[store](folder) as backing:
+    """A rig on one store with the service running; it ends with the context."""
+    with BACKINGS[store](folder, sync=scale.sync) as backing:
         stand = stand_on(backing.place("main"), scale.statements)
         made = Rig(scale, folder, shared, backing, stand, {})
         stand.service.start()
         try:
-            enrol(made, stand)
-            _write_sample(made)
             yield made
         finally:
             stand.service.stop()
             stand.keep()
+
+
+def prepare(made: Rig) -> None:
+    """Enrol everybody, and write some statements for the rows that they are in the store."""
+    stand = made.stand
+    enrol(made, stand)
+    before = stand.records().last()
+    job = stand.job(made.scale.batch_connections, 100, statements_max=made.scale.sample)
+    made.write("a sample of rows", job)
+    made.rows = stand.records().written(before)
+    made.sealed_bytes = sum(len(row[5]) for row in made.rows["event"]) / len(made.rows["event"])
 
 
 def enrol(made: Rig, stand: Stand) -> None:
@@ -197,12 +212,3 @@ def enrol(made: Rig, stand: Stand) -> None:
         return
     made.write("enrolling learners", stand.job(1, 100, numbers=stand.everybody()), stand)
     stand.first = stand.number = len(statements(stand.wanted))
-
-
-def _write_sample(made: Rig) -> None:
-    """Some statements, for the rows that they are in the store."""
-    stand = made.stand
-    before = stand.records().last()
-    made.write("a sample of rows", stand.job(4, 100, statements_max=made.scale.sample))
-    made.rows = stand.records().written(before)
-    made.sealed_bytes = sum(len(row[5]) for row in made.rows["event"]) / len(made.rows["event"])

@@ -6,8 +6,6 @@ LEVELS = (1, 8, 64)
 """Connections that send single statements."""
 BATCHES = (10, 100, 500)
 """Statements in one request."""
-BATCH_CONNECTIONS = 4
-"""Connections that send batches: enough that the server never waits for the generator."""
 MILLION = 1_000_000
 """Where the goals for reading, memory and disk are said."""
 
@@ -22,8 +20,21 @@ class Scale:
     reads: int = 300
     stage_chunks: int = 40
     sample: int = 10_000  # statements whose rows are what the floors write
+    batch_connections: int = 4  # send batches: enough that the server never waits for the generator
+    unsealed: tuple[str, ...] = ("seal", "all")  # see bench.unsealed
+    sync: bool = True
 
     @classmethod
     def quick(cls) -> "Scale":
         """A few hundred statements, some seconds in all: its figures mean nothing."""
-        return cls(statements=600, seconds=0.05, rounds=1, reads=3, stage_chunks=1, sample=500)
+        return cls(
+            statements=600,
+            seconds=0.02,
+            rounds=1,
+            reads=3,
+            stage_chunks=1,
+            sample=500,
+            batch_connections=1,
+            unsealed=("all",),
+            sync=False,
+        )

@@ -1,10 +1,15 @@
 """The service under measurement: ``lrs serve`` in a process of its own, on one place, and who may use it."""
 
+import base64
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -66,7 +71,6 @@ class Stand:
     number: int = 0
     recorded: int = 0
     json_bytes: int = 0
-    cpu_us: dict[str, float] = field(default_factory=dict)
 
     def target(self, tenant: str = TENANT) -> Target:
         """Where to send."""
@@ -77,9 +81,20 @@ class Stand:
         """The tenant's store, to be read raw."""
         return Records(self.place, tenant)
 
-    def job(self, connections: int, batch: int = 0, tenant: str = TENANT, **others: object) -> Writing:
+    def job(self, connections: int, batch: int = 0, tenant: str = TENANT, **others: Any) -> Writing:
         """A load from the next number on."""
-        return Writing(self.target(tenant), self.wanted, self.number, connections, batch, **others)  # type: ignore[arg-type]
+        return Writing(self.target(tenant), self.wanted, self.number, connections, batch, **others)
+
+    def lag(self, tenant: str) -> int:
+        """How many events the tenant's views are behind, after waiting a while for them."""
+        path = "/reports/progress?limit=1&wait=20"
+        host = urlsplit(self.service.url).netloc
+        with closing(HTTPConnection(host, timeout=60)) as connection:
+            connection.putrequest("GET", path)
+            token = base64.b64encode(":".join(self.keys[tenant]).encode()).decode()
+            connection.putheader("Authorization", f"Basic {token}")
+            connection.endheaders()
+            return int(orjson.loads(connection.getresponse().read())["projection_lag"])
 
     def everybody(self) -> tuple[int, ...]:
         """Numbers of statements that mention everybody."""

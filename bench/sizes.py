@@ -20,7 +20,9 @@ def disk(rig: Rig) -> Figure:
     service must be stopped: it then has moved its write-ahead log into the file."""
     stand = rig.stand
     sizes = stand.place.disk_bytes()
-    more = {f"bytes_{name}": size / stand.recorded for name, size in sizes.items() if size and name != "everything"}
+    more = {
+        f"bytes_{name}": size / stand.recorded for name, size in sizes.items() if size and name != "everything"
+    }
     return Figure(
         "space",
         "disk, a statement",

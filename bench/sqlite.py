@@ -111,7 +111,7 @@ class SqliteBacking:
 
     store = "sqlite"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: bool) -> None:  # noqa: ARG002  (the product always syncs)
         self._folder = folder / self.store
 
     def __enter__(self) -> "SqliteBacking":

@@ -10,43 +10,47 @@ rest (keys, the fence, taking apart) goes on as ever. ``BENCH_UNSEALED`` says wh
 import os
 from collections.abc import Sequence
 
-from lrs.adapters.vault import dictionary, envelope
+from lrs.adapters.vault import dictionary
+from lrs.adapters.vault import envelope as envelopes
 from lrs.adapters.vault.envelope import DataKey, Envelope
 from lrs.cli import main
 from lrs.domain.sealing import Place
 
-MODES = ("seal", "all")
-_HEAD = bytes((envelope.VERSION, envelope.ONE_KEY, dictionary.LATEST))
+_HEAD = bytes((envelopes.VERSION, envelopes.ONE_KEY, dictionary.LATEST))
 _NONCE = bytes(12)
 _TAG = bytes(16)
 
 
 def switch_off(mode: str) -> None:
     """From now on, in this process."""
-    seal, open_with = envelope.seal, envelope.open_with
+    seal, open_with = envelopes.seal, envelopes.open_with
 
     def left_open(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
         if len(keys) > 1:
             return seal(tenant, place, keys, data)
         return _HEAD + keys[0].kid + _NONCE + dictionary.compress(data) + _TAG
 
-    def opened(tenant: str, place: Place, found: Envelope, key: DataKey) -> bytes:
-        if found.shares:
-            return open_with(tenant, place, found, key)
-        data = dictionary.decompress(found.head[2], found.ciphertext[: -len(_TAG)], envelope.OPENED_BYTES_MAX)
+    def opened(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
+        if envelope.shares:
+            return open_with(tenant, place, envelope, key)
+        packed = envelope.ciphertext[: -len(_TAG)]
+        data = dictionary.decompress(envelope.head[2], packed, envelopes.OPENED_BYTES_MAX)
         assert data is not None
         return data
 
-    envelope.seal, envelope.open_with = left_open, opened
+    envelopes.seal, envelopes.open_with = left_open, opened
     if mode == "all":
-        dictionary.compress = _as_it_is
-        dictionary.decompress = lambda _version, frame, _bytes_max: frame
+        dictionary.compress, dictionary.decompress = _compress, _decompress
 
 
-def _as_it_is(data: bytes) -> bytes:
+def _compress(data: bytes) -> bytes:
     return data
 
 
+def _decompress(version: int, frame: bytes, bytes_max: int) -> bytes:  # noqa: ARG001
+    return frame
+
+
 if __name__ == "__main__":
-    switch_off(os.environ.get("BENCH_UNSEALED", MODES[0]))
+    switch_off(os.environ["BENCH_UNSEALED"])
     main()
