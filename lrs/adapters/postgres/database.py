@@ -121,7 +121,9 @@ def open_pool(url: str, role: str, connections: int, **other: str) -> "Connectio
         max_size=connections,
         timeout=POOL_SECONDS_MAX,
         max_waiting=1_000,
-        reconnect_timeout=60.0,
+        # The pauses between attempts double as long as one series lasts: after a long outage a new connection
+        # would come only a minute later. Whoever asks next starts a new series.
+        reconnect_timeout=POOL_SECONDS_MAX,
         configure=configure,
         open=True,
     )
