@@ -72,19 +72,9 @@ def stages(place: StorePlace, rows: Tables, chunks: int, seconds: float) -> list
         for chunk in range(1, chunks + 1):
             _chunk(system, clock, known, len(numbers) + chunk * 10_000)
         _whole(system, clock, known, chunks)
-<<<<<<< HEAD
-        rows: list[float] = []
-        states = [row.event.state for row in system.tenants.store(_TENANT).statements.read(100, _CHUNK)]
-        clock.time("raw", lambda: rows.extend(insert_seconds(folder, states, _CHUNK, seconds)))
-        raw = clock.us("raw") / len(rows)
-        route = Route(system, _TENANT)
-        uvloop.run(_routes(clock, route, known, chunks))  # the loop that the service runs on
-        return _table(clock, raw)
-=======
         floors = floors_of(place, rows, _CHUNK, seconds)
-        asyncio.run(_routes(clock, Route(system, _TENANT), known, chunks))
+        uvloop.run(_routes(clock, Route(system, _TENANT), known, chunks))
         return _table(clock, floors["raw"].server_cpu_us, floors["rows"].server_cpu_us)
->>>>>>> bench2
     finally:
         system.close()
 

@@ -4,10 +4,14 @@ Whatever was asked then was done wholly or not at all, whether or not the caller
 on the same instance; and what is gone is unavailable, never erased and never corrupt.
 """
 
+import contextlib
 import itertools
+import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,10 +19,12 @@ from uuid import UUID
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from lrs.adapters.postgres import vault as postgres_vault
+from lrs.adapters.postgres.database import POOL_SECONDS_MAX
 from lrs.adapters.postgres.migrating import migrate_vault
 from lrs.adapters.vault.ledger import Mirror
 from lrs.adapters.vault.vault import KeyVault
-from lrs.domain.errors import KeyStoreUnavailable, NotFound
+from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
 from lrs.domain.sealing import Category, Denied, Erased, Plain, Slot, Unavailable
 from tests.postgres import Databases, Server
 from tests.proxy import Fault, Proxy
@@ -28,6 +34,7 @@ from tests.vaults import (
     TENANT,
     TEXT,
     PostgresPlace,
+    Stepped,
     VaultDatabases,
     erase,
     mbox,
@@ -304,3 +311,115 @@ def test_a_server_that_does_not_take_connections_is_unavailable_within_seconds(
     proxy.refusing = False
     pool_of(victim).timeout = 10.0
     assert opened(victim, item) == Plain(TEXT)
+
+
+# --- making a vault ------------------------------------------------------------------------------------------
+
+
+def works(place: PostgresPlace, tenant: str = TENANT) -> KeyVault:
+    vault = place.open()
+    vault.create_tenant(tenant)
+    item = sealed(vault, person(vault, tenant=tenant), tenant=tenant)
+    assert opened(place.open(), item, tenant) == Plain(TEXT)
+    return vault
+
+
+@pytest.mark.parametrize("key", ["without a key", "with its key"])
+def test_a_creation_that_left_a_draft_is_finished(place: PostgresPlace, key: str) -> None:
+    place.open()
+    place.close()
+    place.edit("UPDATE fence SET epoch = 0")
+    if key == "without a key":
+        (place.key_dir / "epoch-1.key").unlink()
+    works(place)
+
+
+def test_a_draft_beside_another_vaults_key_is_refused_and_neither_is_touched(place: PostgresPlace) -> None:
+    other = place.another("other")
+    for made in (place, other):
+        made.open()
+        made.close()
+    place.edit("UPDATE fence SET epoch = 0")
+    (place.key_dir / "epoch-1.key").unlink()
+    for name in ("epoch-1.key", "root.key"):
+        shutil.copy(other.key_dir / name, place.key_dir / name)
+    before = place.files()
+    with pytest.raises(VaultRefused):
+        place.open()
+    assert place.files() == before
+    other.open()
+
+
+@pytest.mark.parametrize("draft", [False, True])
+def test_a_database_that_was_lost_is_not_replaced_by_an_empty_one(place: PostgresPlace, *, draft: bool) -> None:
+    """Emptied, migrated anew, or the wrong one: the keys that are there belong to another."""
+    erase(works(place), person(works(place)))
+    place.close()
+    vault_id = place.rows("SELECT vault FROM fence")[0][0]
+    place.restore({"fence": [(1, vault_id, 0, 0)]} if draft else {})
+    before = place.files()
+    with pytest.raises(VaultRefused):
+        place.open()
+    assert place.files() == before
+
+
+def test_two_hosts_that_make_the_same_vault_at_once_do_not_both_believe_in_their_keys(
+    place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with a key directory of its own, which is a mistake: one of them has to hear of it."""
+    for number in itertools.count(1):
+        place.restore({})
+        one, two = (replace(place.elsewhere(), root=place.root / f"{number}-{name}") for name in ("one", "two"))
+        outcomes: list[BaseException | None] = []
+        threads: list[threading.Thread] = []
+
+        def start(host: PostgresPlace, outcomes: list[BaseException | None] = outcomes) -> None:
+            try:
+                host.open()
+                outcomes.append(None)
+            except (VaultRefused, KeyStoreUnavailable) as error:
+                outcomes.append(error)
+
+        def meanwhile(
+            two: PostgresPlace = two, threads: list[threading.Thread] = threads, start: Any = start
+        ) -> None:
+            threads.append(threading.Thread(target=start, args=(two,)))
+            threads[0].start()
+            threads[0].join(0.3)
+
+        breaking, whole = Breaking(number, meanwhile), postgres_vault.VaultDatabase
+        with monkeypatch.context() as patched:
+            patched.setattr(postgres_vault, "VaultDatabase", lambda pool, b=breaking, w=whole: Stepped(w(pool), b))
+            start(one)
+        if breaking.left > 0:
+            one.close()
+            assert number > 5
+            return
+        threads[0].join(30)
+        for host in (one, two):
+            host.close()
+        again: list[bool] = []
+        for host in (one, two):
+            with contextlib.suppress(VaultRefused):
+                works(host, host.root.name)
+                again.append(True)
+            host.close()
+        assert outcomes.count(None) == len(again) == 1
+
+
+@pytest.mark.full
+def test_after_a_long_outage_the_first_call_waits_a_few_seconds_at_most(
+    vault: KeyVault, place: PostgresPlace, proxy: Proxy
+) -> None:
+    victim = through(place, proxy)
+    item = sealed(vault, person(vault))
+    pool_of(victim).timeout = POOL_SECONDS_MAX
+    proxy.refusing = True
+    proxy.cut()
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        assert opened(victim, item) == Unavailable()
+    proxy.refusing = False
+    begun = time.monotonic()
+    assert opened(victim, item) == Plain(TEXT)
+    assert time.monotonic() - begun < 6
