@@ -364,7 +364,7 @@ def test_erasing_under_fire(vault: KeyVault, place: VaultPlace) -> None:
 
 @pytest.mark.full
 def test_erasing_under_fire_for_long(vault: KeyVault, place: VaultPlace) -> None:
-    erase_under_fire(vault, place, 1_000)
+    erase_under_fire(vault, place, 200)
 
 
 def test_all_forms_of_one_name_that_are_enrolled_at_once_are_one_subject(

@@ -235,17 +235,18 @@ def on_server(vault_databases: VaultDatabases) -> None:
 
 SHORT = settings(max_examples=15, stateful_step_count=25, deadline=None)
 # A message to a server costs what many calls to SQLite do.
-SHORTER = settings(max_examples=3, stateful_step_count=15, deadline=None)
+SHORT_ON_SERVER = settings(max_examples=3, stateful_step_count=15, deadline=None)
 LONG = settings(max_examples=250, stateful_step_count=60, deadline=None)
+LONG_ON_SERVER = settings(max_examples=40, stateful_step_count=50, deadline=None)
 
 TestVault = VaultMachine.TestCase
 TestVault.settings = SHORT
 
 TestVaultOnPostgres = pytest.mark.usefixtures("on_server")(PostgresMachine.TestCase)
-TestVaultOnPostgres.settings = SHORTER
+TestVaultOnPostgres.settings = SHORT_ON_SERVER
 
 TestVaultAtLength = pytest.mark.full(LongVaultMachine.TestCase)
 TestVaultAtLength.settings = LONG
 
 TestVaultOnPostgresAtLength = pytest.mark.full(pytest.mark.usefixtures("on_server")(LongPostgresMachine.TestCase))
-TestVaultOnPostgresAtLength.settings = LONG
+TestVaultOnPostgresAtLength.settings = LONG_ON_SERVER
