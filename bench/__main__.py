@@ -14,14 +14,14 @@ from bench.mixed import flood, mixture
 from bench.projecting import projections
 from bench.reads import reads
 from bench.report import Run, document, machine, show, write
-from bench.rig import BACKINGS, Rig, Shared, prepare, rig, shared
+from bench.rig import BACKINGS, Rig, Shared, enrol, rig, shared, take_sample
 from bench.scale import Scale
 from bench.sizes import disk, memory
 from bench.stages import stages
 from bench.workers import workers
 
 _RESULTS = Path(__file__).parent / "results" / "latest.json"
-# What is measured with the service running, in the order that a store grows. Filling is always done.
+# What is measured with the service running. Filling is always done.
 _RUNNING: dict[str, Callable[[Rig], list[Figure]]] = {
     "ingest": ingest,
     "reads": reads,
@@ -34,14 +34,17 @@ _STOPPED: dict[str, Callable[[Rig], list[Figure]]] = {
     "disk": lambda made: [disk(made)],
     "projections": projections,
 }
+_NEED_ROWS = {"ingest", "stages"}
 PARTS = (*_RUNNING, "workers", *_STOPPED, "stages")
 
 
 def run(store: str, scale: Scale, folder: Path, shared: Shared, parts: list[str]) -> Run:
-    """What was asked for, on one store."""
+    """What was asked for, on one store; in the order that it grows."""
     with rig(store, scale, folder, shared) as made:
         figures = [memory(made, "at the start")]
-        prepare(made)
+        enrol(made, made.stand)
+        if _NEED_ROWS.intersection(parts):
+            take_sample(made)
         for name, measure in _RUNNING.items():
             if name == _FILL_BEFORE:
                 figures += fill(made)

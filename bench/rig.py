@@ -195,10 +195,9 @@ def rig(store: str, scale: Scale, folder: Path, shared: Shared) -> Iterator[Rig]
             stand.keep()
 
 
-def prepare(made: Rig) -> None:
-    """Enrol everybody, and write some statements for the rows that they are in the store."""
+def take_sample(made: Rig) -> None:
+    """Write some statements, for the rows that they are in the store."""
     stand = made.stand
-    enrol(made, stand)
     before = stand.records().last()
     job = stand.job(made.scale.batch_connections, 100, statements_max=made.scale.sample)
     made.write("a sample of rows", job)
@@ -208,7 +207,7 @@ def prepare(made: Rig) -> None:
 
 def enrol(made: Rig, stand: Stand) -> None:
     """One statement by everybody, so that what is measured later meets nobody new (that has its own figure)."""
-    if stand.recorded:
+    if stand.recorded:  # in an earlier run
         return
     made.write("enrolling learners", stand.job(1, 100, numbers=stand.everybody()), stand)
     stand.first = stand.number = len(statements(stand.wanted))
