@@ -4,7 +4,6 @@ In a batch of 100 and in one thread, where nothing waits for anything; learners 
 of planning are called by themselves and once more as a whole: what the whole takes beyond them is its own row.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+import uvloop
 
 from api.shapes import check_statements
 from bench.figures import Stage
@@ -73,7 +73,7 @@ def stages(place: StorePlace, rows: Tables, chunks: int, seconds: float) -> list
             _chunk(system, clock, known, len(numbers) + chunk * 10_000)
         _whole(system, clock, known, chunks)
         floors = floors_of(place, rows, _CHUNK, seconds)
-        asyncio.run(_routes(clock, Route(system, _TENANT), known, chunks))
+        uvloop.run(_routes(clock, Route(system, _TENANT), known, chunks))
         return _table(clock, floors["raw"].server_cpu_us, floors["rows"].server_cpu_us)
     finally:
         system.close()

@@ -25,6 +25,7 @@ class Service:
     process: "subprocess.Popen[str] | None" = None
     url: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LRS_")}
@@ -54,7 +55,7 @@ class Service:
         log = (self.data_dir.parent / "service.log").open("a")
         with log:
             self.process = subprocess.Popen(
-                [*LRS, "serve", "--port", "0"],
+                [*LRS, "serve", "--port", "0", *self.options],
                 env=self._environment(),
                 stdout=subprocess.PIPE,
                 stderr=log,

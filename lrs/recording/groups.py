@@ -7,7 +7,7 @@ line after each group, so a flood on one does not starve the others. The queue i
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic, sleep
@@ -15,16 +15,23 @@ from uuid import UUID
 
 from eventsourcing.persistence import PersistenceError
 
-from lrs.domain.errors import LetheError, Overloaded, StoreUnavailable
+from lrs.domain.errors import Failed, KeyStoreUnavailable, LetheError, Overloaded, StoreUnavailable
 from lrs.recording.drafts import Draft
 
 # One reading of the fence serves at most this many records.
 GROUP_DRAFTS_MAX = 500
 WAITING_DRAFTS_MAX = 20_000
 WORKERS = 4
+# How long a request waits for a store that does not answer, before 503.
+OUTAGE_SECONDS_MAX = 8.0
 DRAIN_SECONDS_MAX = 20.0
 # Before those are asked again who wait for an erasure, where nothing else is to be done.
 _HELD_UP_PAUSE_SECONDS = 0.02
+# A transaction costs as much as four more statements in it, and clients that were answered together come back
+# together. Measured with 8 connections: groups of 6 instead of 4, a third more a second, 12 % less computing. With
+# one connection nobody else comes, with 64 groups are large without it: neither waits.
+_MORE_COME_SECONDS = 0.001
+_MORE_COME_AFTER = range(2, 16)
 
 log = logging.getLogger("lethe.recording")
 
@@ -45,12 +52,18 @@ class Submission:
         """None of it is."""
         self.future.set_exception(error)
 
+    @property
+    def late(self) -> bool:
+        """Whether it has waited for a store that does not answer for as long as it may."""
+        return monotonic() - self.submitted > OUTAGE_SECONDS_MAX
+
 
 @dataclass(slots=True)
 class _Queue:
     waiting: deque[Submission] = field(default_factory=deque)
     drafts: int = 0
     served: bool = False
+    taken: int = 0  # requests in the last group
 
 
 class GroupCommit:
@@ -81,6 +94,8 @@ class GroupCommit:
     def _serve(self, tenant: str, queue: _Queue) -> None:
         """Write one group, then go to the end of the line if more waits. Who has to wait for an erasure goes
         back into the queue, so that the rest of the tenant's records does not wait along."""
+        if queue.taken in _MORE_COME_AFTER:
+            sleep(_MORE_COME_SECONDS)
         held_up = self._written(tenant, self._take(queue))
         if held_up and not queue.waiting:
             sleep(_HELD_UP_PAUSE_SECONDS)
@@ -96,16 +111,27 @@ class GroupCommit:
         """Write a group; who has to wait. Nobody waits for ever, whatever happens."""
         try:
             return self._write(tenant, group)
+        except (PersistenceError, StoreUnavailable, KeyStoreUnavailable) as error:
+            fail_all(group, outage(error))
+            self._fail_late(outage(error))
         except LetheError as error:
-            _fail_all(group, error)
-        except PersistenceError as error:
-            _fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
+            fail_all(group, error)
         except Exception as error:  # noqa: BLE001
             log.error("record failed: tenant=%s cause=%s", tenant, type(error).__name__)  # noqa: TRY400
             if len(group) > 1:  # a fault in one is not its neighbours': each by itself
                 return [late for one in group if not one.future.done() for late in self._written(tenant, [one])]
-            _fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
+            fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
         return []
+
+    def _fail_late(self, error: Failed) -> None:
+        """The store does not answer: whoever has waited long enough, in any line, does not wait for a turn too."""
+        late: list[Submission] = []
+        with self._lock:
+            for queue in self._queues.values():
+                while queue.waiting and queue.waiting[0].late:
+                    late.append(queue.waiting.popleft())
+                    queue.drafts -= len(late[-1].drafts)
+        fail_all(late, error)
 
     def _take(self, queue: _Queue) -> list[Submission]:
         group: list[Submission] = []
@@ -116,6 +142,7 @@ class GroupCommit:
                 count += len(submission.drafts)
                 group.append(submission)
             queue.drafts -= count
+            queue.taken = len(group)
         return group
 
     def close(self) -> None:
@@ -129,7 +156,15 @@ class GroupCommit:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
 
-def _fail_all(group: list[Submission], error: Exception) -> None:
+def outage(error: Exception) -> Failed:
+    """What a request is told whose record could not be written."""
+    if isinstance(error, Failed):
+        return error
+    return StoreUnavailable(f"the record could not be written: {type(error).__name__}")
+
+
+def fail_all(group: Iterable[Submission], error: Exception) -> None:
+    """Tell all who have no answer yet."""
     for submission in group:
         if not submission.future.done():
             submission.fail(error)

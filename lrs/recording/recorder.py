@@ -13,15 +13,13 @@ from lrs.domain.errors import ExchangeConflict, KeyStoreUnavailable, StatementCo
 from lrs.opening import Opener
 from lrs.ports import Clock, Reading, Recorded, StaleFence, TenantStore, Vault
 from lrs.recording.drafts import Draft
-from lrs.recording.groups import GroupCommit, Submission
+from lrs.recording.groups import GroupCommit, Submission, fail_all, outage
 from lrs.recording.planning import Planner
 from lrs.recording.settling import Settler
 from lrs.tenancy import Tenants
 
 # How long a write about a person waits for that person's erasure to finish, before 503.
 BUSY_SECONDS_MAX = 5.0
-# How long a request waits for a store that does not answer, before 503.
-OUTAGE_SECONDS_MAX = 8.0
 _OUTAGE_PAUSE_SECONDS = 0.2
 _OUTAGES = (OperationalError, InterfaceError, KeyStoreUnavailable)
 # The fence may move and ids may collide while a group is written; each time it starts afresh.
@@ -68,11 +66,12 @@ class Recorder:
                 waiting = self._attempt_or_look(store, group, known)
             except StaleFence:
                 pass
-            except _OUTAGES:
+            except _OUTAGES as error:
                 # The store restarts, or the answer to a commit was lost: the same ids once more. What was stored
                 # after all is met as a conflict, and is the same.
-                if all(time.monotonic() - one.submitted > OUTAGE_SECONDS_MAX for one in group):
+                if all(one.late for one in group):
                     raise
+                fail_all([one for one in group if one.late], outage(error))
                 time.sleep(_OUTAGE_PAUSE_SECONDS)
             else:
                 if waiting is not None:

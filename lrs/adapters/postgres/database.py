@@ -9,6 +9,10 @@ messages: those repeat values. What can go wrong, by what the caller can do:
 
 A transaction is BEGIN with the schema in one message, the statements, and COMMIT. Only a connection that broke
 before anything was said is replaced silently; what broke later may have been done, and the caller has to look.
+
+Everything ends in a time that a request can wait. A server or a network that falls silent sends no error, the
+kernel on the other side may go on acknowledging packets, and the server's own limits do not count while it waits
+for a stand-by: so every answer has a limit here, and a connection that exceeds it is closed.
 """
 
 import contextlib
@@ -16,6 +20,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -26,23 +31,34 @@ from eventsourcing.persistence import (
     OperationalError,
     PersistenceError,
 )
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from lrs.domain.errors import StoreNotMigrated, StoreUnavailable
 
-Raw = psycopg.Connection[tuple[Any, ...]]
-
-# A connection that is asked for is there within this time, or the caller is told to try again.
-POOL_SECONDS_MAX = 10.0
+# A connection that is asked for is there within this time, or the caller is told to try again. Whoever comes after
+# somebody waited in vain waits for a moment only: a crowd would wait one after the other.
+POOL_SECONDS_MAX = 4.0
+_POOL_SECONDS_MAX_AGAIN = 0.25
+# For the answer to the shortest questions, to a commit, and to anything else.
+_LOOK_SECONDS_MAX = 5.0
+_COMMIT_SECONDS_MAX = 8.0
+_ANSWER_SECONDS_MAX = 18.0
+# The pool's own pauses between attempts double, up to the time for which the server was away. Given up early, it
+# tries again for the next who asks: so whoever waits asks again and again.
+_RECONNECT_SECONDS_MAX = 0.5
+_ASKED_AGAIN_SECONDS = 0.5
 # Who reads from a stand-by can read from the primary instead.
 _REPLICA_SECONDS_MAX = 1.0
 # The server takes at most 65,535 parameters a statement; messages stay small, too.
 _PARAMETERS_MAX = 20_000
 _BYTES_MAX = 4 * 1024 * 1024
+# A statement of more rows gains a tenth by being prepared (measured), and takes a kilobyte a row.
+_ROWS_PREPARED_MAX = 8
 # A broken connection before the first statement: others in the pool are probably broken, too.
 _BEGINNINGS_MAX = 20
 _CONNECTING = {
@@ -58,8 +74,8 @@ _CONNECTING = {
 # Plans walk the index that the query names; nothing here is better done by reading a whole table.
 _SESSION = (
     "SET search_path = ''",
-    "SET statement_timeout = '30s'",
-    "SET lock_timeout = '15s'",
+    "SET statement_timeout = '15s'",
+    "SET lock_timeout = '5s'",
     "SET idle_in_transaction_session_timeout = '60s'",
     "SET jit = off",
     "SET enable_seqscan = off",
@@ -74,6 +90,56 @@ _RETRIABLE = (
 )
 MIGRATE = "the store is not at the version of this release: run `lrs migrate`"
 _INSERT = re.compile(r"(INSERT INTO \w+ VALUES )(\(.*?\))( ON CONFLICT.*)?")
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server said nothing in time; whether it did what it was told is not known."""
+
+
+class Raw(psycopg.Connection[tuple[Any, ...]]):
+    """A connection whose answers come in time, or it is closed."""
+
+    answer_seconds_max = _ANSWER_SECONDS_MAX
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """What the exchange with the server gives. NoAnswer."""
+        try:
+            return super().wait(gen, interval, self.answer_seconds_max if timeout is None else timeout)
+        except psycopg.OperationalError as error:
+            if self.info.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.close()  # it is still waiting for the answer, and nobody can use it again
+            raise NoAnswer("no answer in time") from error
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """What is said meanwhile is answered in that time."""
+        self.answer_seconds_max = seconds
+        try:
+            yield
+        finally:
+            self.answer_seconds_max = _ANSWER_SECONDS_MAX
+
+
+class Pool(ConnectionPool[Raw]):
+    """Connections, shared; nobody waits long for one that does not come."""
+
+    _in_vain = False
+
+    def getconn(self, timeout: float | None = None) -> Raw:
+        """A connection. OperationalError when there is none in time."""
+        seconds = self.timeout if timeout is None else timeout
+        deadline = monotonic() + (min(seconds, _POOL_SECONDS_MAX_AGAIN) if self._in_vain else seconds)
+        while True:
+            try:
+                found = super().getconn(min(deadline - monotonic(), _ASKED_AGAIN_SECONDS))
+            except PoolTimeout:
+                if monotonic() >= deadline:
+                    self._in_vain = True
+                    raise
+            else:
+                self._in_vain = False
+                return found
 
 
 def store_error(error: psycopg.Error) -> PersistenceError:
@@ -97,12 +163,12 @@ def conninfo(url: str, **other: str) -> str:
     return make_conninfo(**(_CONNECTING | other | {name: str(value) for name, value in said.items() if value}))
 
 
-def open_pool(url: str, role: str, connections: int) -> "ConnectionPool[Raw]":
+def open_pool(url: str, role: str, connections: int) -> Pool:
     """A pool of the primary, whose connections have taken on the role; made as they are needed. OperationalError
     when the server does not answer now, StoreNotMigrated when the role was not made, StoreUnavailable when it may
     not be taken on."""
     try:
-        with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        with Raw.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(f"SET ROLE {role}")
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
         raise StoreNotMigrated(MIGRATE) from error
@@ -113,26 +179,27 @@ def open_pool(url: str, role: str, connections: int) -> "ConnectionPool[Raw]":
     return _pool(conninfo(url), role, connections, POOL_SECONDS_MAX)
 
 
-def open_replica_pool(url: str, role: str, connections: int) -> "ConnectionPool[Raw]":
+def open_replica_pool(url: str, role: str, connections: int) -> Pool:
     """A pool of stand-bys: it may be empty, and does not wait long."""
     return _pool(conninfo(url, target_session_attrs="any"), role, connections, _REPLICA_SECONDS_MAX)
 
 
-def _pool(info: str, role: str, connections: int, seconds: float) -> "ConnectionPool[Raw]":
+def _pool(info: str, role: str, connections: int, seconds: float) -> Pool:
     def configure(connection: Raw) -> None:
         # One type for all numbers: what a statement is prepared for does not depend on their size.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         connection.execute(f"SET ROLE {role}")
         connection.execute("; ".join(_SESSION))
 
-    return ConnectionPool(
+    return Pool(
         info,
+        connection_class=Raw,
         kwargs={"autocommit": True},
         min_size=min(2, connections),
         max_size=connections,
         timeout=seconds,
         max_waiting=1_000,
-        reconnect_timeout=60.0,
+        reconnect_timeout=_RECONNECT_SECONDS_MAX,
         configure=configure,
         open=True,
     )
@@ -161,7 +228,10 @@ class Connection:
         return _Count(
             sum(
                 self._raw.execute(
-                    _many(before, marks, after, len(part)), [value for row in part for value in row]
+                    _many(before, marks, after, len(part)),
+                    [value for row in part for value in row],
+                    # Prepared by every connection, in every number of rows, they would fill the server's memory.
+                    prepare=None if len(part) <= _ROWS_PREPARED_MAX else False,
                 ).rowcount
                 for part in _parts(rows)
             )
@@ -194,7 +264,7 @@ def _translated(sql: str) -> bytes:
     return sql.replace("?", "%s").encode()
 
 
-@functools.lru_cache(1_000)
+@functools.lru_cache(200)
 def _many(before: str, marks: str, after: str, rows: int) -> bytes:
     return _translated(before + ",".join([marks] * rows) + after)
 
@@ -221,7 +291,7 @@ class Database:
 
     def __init__(
         self,
-        pool: "ConnectionPool[Raw]",
+        pool: Pool,
         schema: str,
         error: Callable[[psycopg.Error], Exception] = store_error,
     ) -> None:
@@ -260,10 +330,31 @@ class Database:
             raise self._error(error) from error
 
     def _begun(self, begin: bytes) -> Raw:
+        raw, _ = self._asked(begin)
+        return raw
+
+    def look(self, columns: str, table: str) -> Any:
+        """The one row of a table, read now by the shortest way."""
+        try:
+            raw, found = self._asked(self._looks(columns, table))
+            try:
+                return found.fetchone()
+            finally:
+                self.pool.putconn(raw)
+        except psycopg.Error as error:
+            raise self._error(error) from error
+
+    def _asked(self, sql: bytes) -> "tuple[Raw, psycopg.Cursor[tuple[Any, ...]]]":
+        """A connection, to be given back, and its answer to the first thing that it is asked."""
         for _ in range(_BEGINNINGS_MAX):
             raw = self.pool.getconn()
             try:
-                raw.execute(begin)
+                with raw.within(_LOOK_SECONDS_MAX):
+                    return raw, raw.execute(sql)
+            except NoAnswer:
+                self.pool.putconn(raw)
+                self.pool.drain()  # those that lie idle are silent, too, each for as long
+                raise
             except psycopg.OperationalError:
                 self.pool.putconn(raw)
                 if not raw.closed:
@@ -271,26 +362,7 @@ class Database:
             except BaseException:
                 self.pool.putconn(raw)
                 raise
-            else:
-                return raw
         raise psycopg.OperationalError("no connection holds")
-
-    def look(self, columns: str, table: str) -> Any:
-        """The one row of a table, read now by the shortest way."""
-        sql = self._looks(columns, table)
-        try:
-            for _ in range(_BEGINNINGS_MAX):
-                raw = self.pool.getconn()
-                try:
-                    return raw.execute(sql).fetchone()
-                except psycopg.OperationalError:
-                    if not raw.closed:
-                        raise
-                finally:
-                    self.pool.putconn(raw)
-            raise psycopg.OperationalError("no connection holds")
-        except psycopg.Error as error:
-            raise self._error(error) from error
 
     def checkpoint(self) -> None:
         """Nothing: the server overwrites what was deleted when it vacuums. The guarantee is the keys' end."""
@@ -305,7 +377,8 @@ def _commit(raw: Raw) -> None:
     warned: list[Diagnostic] = []
     raw.add_notice_handler(warned.append)
     try:
-        ended = raw.execute(b"COMMIT").statusmessage
+        with raw.within(_COMMIT_SECONDS_MAX):
+            ended = raw.execute(b"COMMIT").statusmessage
     finally:
         raw.remove_notice_handler(warned.append)
     if warned or ended != "COMMIT":

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from lrs.adapters.postgres.database import Raw, conninfo, store_error
+from lrs.adapters.postgres.database import conninfo, store_error
 from lrs.adapters.postgres.schema import (
     CONTROL,
     CONTROL_SCHEMA,
@@ -30,6 +31,8 @@ from lrs.adapters.postgres.schema import (
 )
 from lrs.domain.errors import StoreUnavailable
 
+# Of the driver's own kind: what is done here may take its time.
+Raw = psycopg.Connection[tuple[Any, ...]]
 _LOCK_ATTEMPTS_MAX = 30
 _LOCK_PAUSE_SECONDS = 1.0
 _IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)

@@ -1,15 +1,13 @@
 """The store on PostgreSQL: a schema a tenant and one for the control store, over one pool."""
 
 import secrets
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
 import psycopg
 from eventsourcing.persistence import PersistenceError
-from psycopg_pool import ConnectionPool
 
-from lrs.adapters.postgres.database import MIGRATE, Database, Raw, open_pool, open_replica_pool, store_error
+from lrs.adapters.postgres.database import MIGRATE, Database, Pool, open_pool, open_replica_pool, store_error
 from lrs.adapters.postgres.migrating import create_tenant, drop_tenant
 from lrs.adapters.postgres.replica import Replicated
 from lrs.adapters.postgres.schema import CONTROL_SCHEMA, SERVICE, VERSION, schema_of
@@ -32,10 +30,9 @@ class PostgresStores:
     ) -> None:
         self._owner_url = owner_url
         self._now = now
-        self.pool: ConnectionPool[Raw] = open_pool(url, SERVICE, connections)
+        self.pool: Pool = open_pool(url, SERVICE, connections)
         self._replicas = open_replica_pool(replica_url, SERVICE, connections) if replica_url else None
         self._open: dict[str, SqlTenantStore] = {}
-        self._lock = threading.Lock()
 
     def create(self, tenant: str) -> None:
         """Make the place for a tenant's records; again: nothing."""
@@ -44,13 +41,15 @@ class PostgresStores:
 
     def open(self, tenant: str) -> SqlTenantStore:
         """A tenant's store. StoreNotMigrated when it is not there, or not of this release's version."""
-        found = self._open.get(tenant)
+        opened = self._open
+        found = opened.get(tenant)
         if found is None:
-            with self._lock:
-                database = Database(self.pool, schema_of(tenant), store_error)
-                check_version(database)
-                store = SqlTenantStore(tenant, database, self._now, self._reads(tenant, database))
-                found = self._open.setdefault(tenant, store)
+            # Without a lock: while the database is away, everybody would wait here for everybody else.
+            database = Database(self.pool, schema_of(tenant), store_error)
+            check_version(database)
+            store = SqlTenantStore(tenant, database, self._now, self._reads(tenant, database))
+            # Into what was open when this began: if that was forgotten meanwhile, nobody looks there.
+            found = opened.setdefault(tenant, store)
         return found
 
     def _reads(self, tenant: str, primary: Database) -> Replicated | None:
@@ -60,7 +59,7 @@ class PostgresStores:
 
     def forget(self) -> None:
         """Tenants have changed: one of a known name may be another now, with a store of its own."""
-        self._open.clear()
+        self._open = {}
 
     def remove(self, tenant: str) -> None:
         """Remove a deleted tenant's store."""
