@@ -69,10 +69,18 @@ class BareServer:
     def __enter__(self) -> "BareServer":
         command = [sys.executable, "-m", "bench.bare"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        self.pid = self._process.pid
         return self
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @functools.cached_property
+    def url(self) -> str:
+        """Where it is, once it is ready."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -65,7 +65,9 @@ def _many(states: Iterator[bytes], way: Bulk, size: int, seconds: float) -> Samp
 
 
 def _sampled(size: int, seconds: float, work: Callable[[], None], times_max: int | None = None) -> Sample:
+    """The first repetition does not count, where there are more: it prepares statements and fills caches."""
     computed = process_time()
     took = repeat(seconds, work, times_max)
-    count = len(took) * size
-    return Sample(count / sum(took), took, server_cpu_us=(process_time() - computed) * 1e6 / count)
+    cpu_us = (process_time() - computed) * 1e6 / (len(took) * size)
+    took = took[1:] or took
+    return Sample(len(took) * size / sum(took), took, server_cpu_us=cpu_us)

@@ -66,3 +66,8 @@ def verdict(goals: tuple[Goal, ...], figure: Figure, statements: int) -> str:
         return ""
     said = "yes" if all(goal.reached(figure) for goal in goals) else "no"
     return f"({said})" if statements < MILLION and any(goal.million for goal in goals) else said
+
+
+def named(store: str) -> set[str]:
+    """The figures that something is wanted of, but for pages."""
+    return {*_BOTH, *_BY_STORE[store]}

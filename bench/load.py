@@ -24,7 +24,7 @@ _RATE_GUESSED = 25_000
 _READY_STATEMENTS_MAX = 100_000
 _READY_BARE_STATEMENTS_MAX = 4_000
 # Of 20 requests of a mixed load: 16 posts, 3 pages, 1 report, spread out.
-_MIXTURE = (POST,) * 5 + (PAGE,) + (POST,) * 5 + (PAGE,) + (POST,) * 6 + (PAGE, REPORT)
+MIXTURE = (POST,) * 5 + (PAGE,) + (POST,) * 5 + (PAGE,) + (POST,) * 6 + (PAGE, REPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def mix(job: Mixing) -> Outcome:
     pages = cycle([target.get(PAGE, path) for path in job.pages])
     reports = cycle([target.get(REPORT, path) for path in job.reports])
     kinds = {POST: posts, PAGE: pages, REPORT: reports}
-    mixed = (next(kinds[kind]) for kind in cycle(_MIXTURE))
+    mixed = (next(kinds[kind]) for kind in cycle(MIXTURE))
     return _run(target, _timed(mixed, writing.seconds), writing.connections)
 
 

@@ -36,7 +36,7 @@ def mixture(rig: Rig, *, name: str = "mixed", bare: bool = True) -> list[Figure]
         pages([makers[at % len(makers)](one) for at, one in enumerate(contents)]),
         reports([tellers[at % len(tellers)](one) for at, one in enumerate(contents)]),
     )
-    sample, outcome = rig.sampled(stand, lambda: rig.elsewhere(name, seconds, mix, job))
+    sample, outcome = rig.sampled(stand, lambda: rig.generate(name, seconds, mix, job))
     rig.count(stand, outcome)
     rig.wait_for_views()
     floors = {"http": _rate(_bare(rig, job, outcome, seconds))} if bare else {}
@@ -61,7 +61,7 @@ def _bare(rig: Rig, job: Mixing, outcome: Outcome, seconds: float) -> Outcome:
         (sized(length[PAGE]),),
         (sized(length[REPORT]),),
     )
-    return rig.elsewhere("mixed, bare", seconds / _LONGER, mix, bare)
+    return rig.generate("mixed, bare", seconds / _LONGER, mix, bare)
 
 
 def _kind(outcome: Outcome, kind: str, name: str) -> Figure:
@@ -107,8 +107,8 @@ def flood(rig: Rig) -> list[Figure]:
 def _both(rig: Rig, flooding: Writing, job: Writing) -> tuple[Sample, Sample]:
     """The neighbour's sample and the flood's. The flood begins first and ends last."""
     stand = rig.stand
-    flooded = rig.submit(write, flooding)
-    outcome = rig.elsewhere("beside a flood", job.seconds, write, job)
+    flooded = rig.shared.generators.submit(write, flooding)
+    outcome = rig.generate("beside a flood", job.seconds, write, job)
     other = flooded.result()
     for one in (outcome, other):
         rig.count(stand, one, counting=False)

@@ -109,7 +109,7 @@ def _figure(rig: Rig, name: str, paths: tuple[str, ...], floors: dict[str, float
         floors=floors | {"http": milliseconds(bare.latencies, 0.5)},
         p50_ms=p50,
         p99_ms=milliseconds(sample.latencies, 0.99),
-        server_cpu_us=sample.server_cpu_us,
+        server_cpu_us=sample.server_cpu_us or None,
         store_cpu_us=sample.store_cpu_us or None,
         more={"statements_a_page": outcome.found / len(paths), "bytes_an_answer": size},
     )

@@ -112,9 +112,14 @@ def _rows(run: Run, one: Figure) -> Iterator[tuple[str, ...]]:
     for kind in one.floors or {"": 0.0}:
         of_floor = [goal for goal in goals if goal.of == kind]
         shown = own + of_floor
-        floor = (FLOORS[kind], _number(one.floors[kind]), f"{one.ratios[kind]:.3g}") if kind else ("", "", "")
+        floor = (FLOORS[kind], _number(one.floors[kind]), _ratio(one, kind)) if kind else ("", "", "")
         yield (*said, *floor, _text(shown), verdict(tuple(shown), one, run.statements))
         said, own = ("",) * 6, []
+
+
+def _ratio(one: Figure, kind: str) -> str:
+    ratio = one.ratios[kind]
+    return f"{ratio:.3g} ({100 * (ratio - 1):+.0f} %)" if kind == "sealed" else f"{ratio:.3g}"
 
 
 def _text(goals: Sequence[Goal]) -> str:

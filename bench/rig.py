@@ -55,10 +55,15 @@ BACKINGS: dict[str, Callable[..., AbstractContextManager[Backing]]] = {
 class Shared:
     """What the measurements of both stores use."""
 
-    bare: Target
-    bare_pid: int
+    server: BareServer
     generators: ProcessPoolExecutor
+    workshop: ProcessPoolExecutor  # for all else that is measured in a process of its own
     progress: Progress
+
+    @property
+    def bare(self) -> Target:
+        """The bare route."""
+        return Target(self.server.url, bare=True)
 
 
 @dataclass(slots=True)
@@ -75,13 +80,15 @@ class Rig:
 
     # --- work elsewhere --------------------------------------------------------------------------------------
 
-    def submit(self, work: Callable[..., _T], *arguments: Any) -> "Future[_T]":
-        """Begin work in a generator's process."""
-        return self.shared.generators.submit(work, *arguments)
+    def generate(self, label: str, seconds: float, work: Callable[..., Outcome], job: Any) -> Outcome:
+        """Do the work in a generator's process and show a bar meanwhile. ``seconds`` is a guess."""
+        return self._shown(label, seconds, self.shared.generators.submit(work, job))
 
     def elsewhere(self, label: str, seconds: float, work: Callable[..., _T], *arguments: Any) -> _T:
-        """Do the work in a generator's process and show a bar meanwhile. ``seconds`` is a guess."""
-        future = self.submit(work, *arguments)
+        """The same for what is no load."""
+        return self._shown(label, seconds, self.shared.workshop.submit(work, *arguments))
+
+    def _shown(self, label: str, seconds: float, future: "Future[_T]") -> _T:
         progress = self.shared.progress
         task = progress.add_task(f"{self.stand.place.store}: {label}", total=seconds)
         try:
@@ -95,7 +102,7 @@ class Rig:
         """How writing to the service went. Its views have caught up afterwards."""
         stand = stand or self.stand
         seconds = min(job.seconds, self.scale.seconds * 10)
-        sample, outcome = self.sampled(stand, lambda: self.elsewhere(label, seconds, write, job))
+        sample, outcome = self.sampled(stand, lambda: self.generate(label, seconds, write, job))
         self.count(stand, outcome, counting=counting and not job.numbers)
         self.wait_for_views(stand)
         return sample
@@ -120,13 +127,13 @@ class Rig:
     def read(self, label: str, paths: tuple[str, ...], connections: int = 1) -> tuple[Sample, Outcome]:
         """How reading from the service went."""
         job = Reading(self.stand.target(), paths, connections)
-        return self.sampled(self.stand, lambda: self.elsewhere(label, self.scale.seconds, read, job))
+        return self.sampled(self.stand, lambda: self.generate(label, self.scale.seconds, read, job))
 
     def bare(self, label: str, seconds: float, work: Callable[..., Outcome], job: Any) -> Sample:
         """The same to the bare route."""
-        before = cpu_seconds(self.shared.bare_pid)
-        outcome = self.elsewhere(f"{label}, bare", seconds, work, job)
-        return _sample(outcome, (cpu_seconds(self.shared.bare_pid) - before) * 1e6 / _units(outcome))
+        before = cpu_seconds(self.shared.server.pid)
+        outcome = self.generate(f"{label}, bare", seconds, work, job)
+        return _sample(outcome, (cpu_seconds(self.shared.server.pid) - before) * 1e6 / _units(outcome))
 
     def wait_for_views(self, stand: Stand | None = None) -> None:
         """Until the views have reached the end of the log: what is measured next is not disturbed by it."""
@@ -171,14 +178,16 @@ def shared() -> Iterator[Shared]:
     for name in [name for name in os.environ if name.startswith("LRS_")]:
         del os.environ[name]
     with ExitStack() as stack:
-        generators = ProcessPoolExecutor(_GENERATORS, mp_context=multiprocessing.get_context("spawn"))
-        stack.callback(generators.shutdown)
+        server = stack.enter_context(BareServer())
+        spawn = multiprocessing.get_context("spawn")
+        generators, workshop = (
+            stack.enter_context(ProcessPoolExecutor(count, mp_context=spawn)) for count in (_GENERATORS, 1)
+        )
         for _ in range(_GENERATORS):
             generators.submit(statements, 1)  # they start meanwhile
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
-        bare = stack.enter_context(BareServer())
-        yield Shared(Target(bare.url, bare=True), bare.pid, generators, progress)
+        yield Shared(server, generators, workshop, progress)
 
 
 @contextmanager
@@ -195,10 +204,9 @@ def rig(store: str, scale: Scale, folder: Path, shared: Shared) -> Iterator[Rig]
             stand.keep()
 
 
-def prepare(made: Rig) -> None:
-    """Enrol everybody, and write some statements for the rows that they are in the store."""
+def take_sample(made: Rig) -> None:
+    """Write some statements, for the rows that they are in the store."""
     stand = made.stand
-    enrol(made, stand)
     before = stand.records().last()
     job = stand.job(made.scale.batch_connections, 100, statements_max=made.scale.sample)
     made.write("a sample of rows", job)
@@ -208,7 +216,7 @@ def prepare(made: Rig) -> None:
 
 def enrol(made: Rig, stand: Stand) -> None:
     """One statement by everybody, so that what is measured later meets nobody new (that has its own figure)."""
-    if stand.recorded:
+    if stand.recorded:  # in an earlier run
         return
     made.write("enrolling learners", stand.job(1, 100, numbers=stand.everybody()), stand)
     stand.first = stand.number = len(statements(stand.wanted))
