@@ -116,6 +116,8 @@ class Recorder:
             )
             for row in plan.agents:
                 planner.known_agents[row.subject, row.digest] = row.number
+        elif answers:
+            store.confirm()  # what was found may be of a commit that nobody could acknowledge
         for answer in answers:
             answer()
         return waiting
