@@ -71,8 +71,8 @@ def _write(writer: ViewWriter, generation: Generation, said: Said, anew: Said, e
 
 
 def catch_up(store: TenantStore, opener: Opener) -> bool:
-    """Fold until the live views stand where the log ended when this last looked; True when there was anything to do.
-    It does not run after a log that grows meanwhile: small batches cost many times what a large one does."""
+    """Fold until the live views stand where the log ended when this last looked; True when there was anything to
+    do. It does not run after a log that grows meanwhile: small batches cost many times as much."""
     worked = [_caught_up(store, opener, name) for name in VIEWS]
     return any(worked)
 
