@@ -180,9 +180,8 @@ class Databases:
         """The DSN of a new, empty database."""
         name = f"lethe_{uuid4().hex[:12]}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
-        parameters = psycopg.conninfo.conninfo_to_dict(self._dsn) | {"dbname": name}
         self._made.append(name)
-        return psycopg.conninfo.make_conninfo(**parameters)
+        return psycopg.conninfo.make_conninfo(self._dsn, dbname=name)
 
     def drop_all(self) -> None:
         """All that were made here, and every connection to them."""

@@ -121,7 +121,7 @@ def many_tenants(place: Settings, count: int) -> list[str]:
 
 def next_release(patch: pytest.MonkeyPatch) -> None:
     """A release whose tenants have one column more."""
-    patch.setattr(migrating, "TENANT", schema.TENANT | NEXT)
+    patch.setattr(migrating, "TENANT", {**schema.TENANT, **NEXT})
 
 
 def versions(place: Settings) -> list[int]:

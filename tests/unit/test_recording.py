@@ -15,7 +15,8 @@ from lrs.domain.errors import KeyStoreUnavailable, LetheError, StatementConflict
 from lrs.recording.drafts import Draft, statement_draft
 from lrs.recording.groups import GroupCommit, Submission
 from lrs.recording.recorder import Recorder
-from tests.subjects import ADA, ALAN, GRACE, PUBLIC_URL, TENANT, Inside, Json, inside, statement
+from tests.places import PUBLIC_URL
+from tests.subjects import ADA, ALAN, GRACE, TENANT, Inside, Json, inside, statement
 
 WAIT = 30
 SECRET = "Quetzalcoatlus"
