@@ -16,9 +16,9 @@ MINUTE = timedelta(seconds=60)
 
 
 def put(store: TenantStore, *statuses: str, request: UUID | None = None) -> list[RequestRow]:
-    at = (START + timedelta(microseconds=number) for number in range(len(statuses)))
     rows = [
-        RequestRow(request or uuid4(), "export", status, when) for status, when in zip(statuses, at, strict=True)
+        RequestRow(request or uuid4(), "export", status, START + timedelta(microseconds=number))
+        for number, status in enumerate(statuses)
     ]
     for row in rows:
         store.recorder.insert_events([an_event()], requests=[row])
