@@ -66,6 +66,10 @@ class TenantStore(Protocol):
         the head so that an append resolved earlier rolls back; idempotent."""
         ...
 
+    def confirm(self) -> None:
+        """What was read before is as safe as a commit that was acknowledged, on a stand-by too."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

@@ -23,8 +23,8 @@ Said = dict[ViewKey, list[Signal]]
 
 VIEWS: dict[str, View] = {view.name: view for view in (LEARNING,)}
 BATCH_EVENTS = 1_000
-# How often there is a round. Other processes write too: their events are seen after this long, after the longer time for a tenant that had
-# nothing for a while. A thousand idle tenants are then five hundred looks a second.
+# How often there is a round. Other processes write too: their events are seen after this long, or after the longer
+# time for a tenant that had nothing for a while. A thousand idle tenants are then five hundred looks a second.
 _POLL_SECONDS = 0.25
 _POLL_SECONDS_MAX = 2.0
 _RETRY_SECONDS = 1.0
@@ -72,7 +72,7 @@ def _write(writer: ViewWriter, generation: Generation, said: Said, anew: Said, e
 
 def catch_up(store: TenantStore, opener: Opener) -> bool:
     """Fold until the live views stand where the log ended when this last looked; True when there was anything to
-    do. It does not run after a log that grows meanwhile, for small batches cost many times what a large one does."""
+    do. It does not run after a log that grows meanwhile: small batches cost many times as much."""
     worked = [_caught_up(store, opener, name) for name in VIEWS]
     return any(worked)
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
@@ -44,7 +45,8 @@ class Recorder:
         self._opener = opener
         self._clock = clock
         self._notify = notify
-        self._known_agents: dict[str, dict[tuple[UUID, bytes], int]] = {}
+        # By the store, for one that was opened again may be another.
+        self._known_agents: WeakKeyDictionary[TenantStore, dict[tuple[UUID, bytes], int]] = WeakKeyDictionary()
         self._groups = GroupCommit(self._write_group)
 
     def record(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
@@ -77,7 +79,7 @@ class Recorder:
                 if waiting is not None:
                     self._notify(tenant)
                     return waiting
-            self._known_agents.pop(tenant, None)
+            self._known_agents.pop(store, None)
         for submission in group:
             submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))
         return []
@@ -107,7 +109,7 @@ class Recorder:
                 reading=reading,
                 tenant_subject=self._tenant_subject(store.tenant, drafts),
                 at=self._clock.now(),
-                known_agents=self._agents_of(store.tenant),
+                known_agents=self._agents_of(store),
                 found=found,
             )
             plan = planner.plan(drafts)
@@ -116,6 +118,8 @@ class Recorder:
             )
             for row in plan.agents:
                 planner.known_agents[row.subject, row.digest] = row.number
+        elif answers:
+            store.confirm()  # what was found may be of a commit that nobody could acknowledge
         for answer in answers:
             answer()
         return waiting
@@ -126,8 +130,8 @@ class Recorder:
             return None
         return self._vault.tenant_subject(tenant)
 
-    def _agents_of(self, tenant: str) -> dict[tuple[UUID, bytes], int]:
-        agents = self._known_agents.setdefault(tenant, {})
+    def _agents_of(self, store: TenantStore) -> dict[tuple[UUID, bytes], int]:
+        agents = self._known_agents.setdefault(store, {})
         if len(agents) > _AGENTS_CACHED_MAX:
             agents.clear()
         return agents

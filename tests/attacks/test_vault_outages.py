@@ -175,7 +175,7 @@ def breaks_everywhere(
     raise AssertionError("unreachable")
 
 
-@pytest.mark.parametrize("fault", [Fault.LOSE, Fault.CUT_ANSWER])
+@pytest.mark.parametrize("fault", [pytest.param(Fault.LOSE, marks=pytest.mark.full), Fault.CUT_ANSWER])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_connection_that_breaks_at_any_message_leaves_nothing_half_done(
     vault: KeyVault, place: PostgresPlace, proxy: Proxy, call: str, fault: Fault
@@ -188,7 +188,7 @@ def test_a_connection_that_breaks_at_any_message_leaves_nothing_half_done(
     agree(place)
 
 
-@pytest.mark.parametrize("call", ["enrol", "destroy", "destroy_tenant"])
+@pytest.mark.parametrize("call", [pytest.param("enrol", marks=pytest.mark.full), "destroy"])
 def test_a_connection_that_the_server_ends_at_any_message_leaves_nothing_half_done(
     vault: KeyVault, place: PostgresPlace, call: str
 ) -> None:
@@ -280,7 +280,7 @@ def test_a_server_that_restarts_between_two_calls_is_not_noticed_and_one_that_is
         assert opened(vault, item) == Plain(TEXT)
         server.restart(number)
         assert opened(vault, sealed(vault, person(vault, number.name))) == Plain(TEXT)
-    server.stop(signal.SIGKILL)
+    server.stop(signal.SIGQUIT)
     pool_of(vault).timeout = 1.0
     assert vault.open_many(TENANT, [item, item]) == [Unavailable()] * 2
     with pytest.raises(KeyStoreUnavailable):

@@ -124,7 +124,18 @@ class Raw(psycopg.Connection[tuple[Any, ...]]):
 class Pool(ConnectionPool[Raw]):
     """Connections, shared; nobody waits long for one that does not come."""
 
+    # Told, over the first connection to it, of another server than that of the connections before: a stand-by that
+    # was promoted may lack what was committed last. No connection is used before it has heard.
+    other_server: Callable[[Raw], None] = staticmethod(lambda _: None)
+    _server: Any = None
     _in_vain = False
+
+    def greet(self, connection: Raw) -> None:
+        """Look where a new connection leads. A server that was only started again counts as another."""
+        server = connection.execute("SELECT pg_postmaster_start_time()::text").fetchone()
+        if self._server is not None and server != self._server:
+            self.other_server(connection)
+        self._server = server
 
     def getconn(self, timeout: float | None = None) -> Raw:
         """A connection. OperationalError when there is none in time."""
@@ -190,8 +201,9 @@ def _pool(info: str, role: str, connections: int, seconds: float) -> Pool:
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         connection.execute(f"SET ROLE {role}")
         connection.execute("; ".join(_SESSION))
+        pool.greet(connection)
 
-    return Pool(
+    pool = Pool(
         info,
         connection_class=Raw,
         kwargs={"autocommit": True},
@@ -201,8 +213,10 @@ def _pool(info: str, role: str, connections: int, seconds: float) -> Pool:
         max_waiting=1_000,
         reconnect_timeout=_RECONNECT_SECONDS_MAX,
         configure=configure,
-        open=True,
+        open=False,
     )
+    pool.open()
+    return pool
 
 
 class Connection:

@@ -33,6 +33,7 @@ class PostgresStores:
         self.pool: Pool = open_pool(url, SERVICE, connections)
         self._replicas = open_replica_pool(replica_url, SERVICE, connections) if replica_url else None
         self._open: dict[str, SqlTenantStore] = {}
+        self.pool.other_server = lambda _: self.forget()
 
     def create(self, tenant: str) -> None:
         """Make the place for a tenant's records; again: nothing."""

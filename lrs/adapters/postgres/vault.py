@@ -4,12 +4,13 @@ A fresh vault is named first (a fence at epoch 0), then EK(1) is made for that n
 epoch 1: a crash in between leaves a draft, which is finished here.
 """
 
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 
-from lrs.adapters.postgres.database import Database, Pool, open_pool
+from lrs.adapters.postgres.database import Connection, Database, Pool, Raw, open_pool
 from lrs.adapters.postgres.schema import VAULT, VAULT_SCHEMA
 from lrs.adapters.postgres.stores import check_version
 from lrs.adapters.vault.opening import (
@@ -57,10 +58,19 @@ def open_postgres_vault(
             root = find_root(key_dir, root_key, root_file, fresh=fresh)
             if fresh:
                 _create(database, key_dir, root)
-            return unlock(database, key_dir, root)
+            vault = unlock(database, key_dir, root)
     except BaseException:
         database.close()
         raise
+    database.pool.other_server = partial(_move, vault)
+    return vault
+
+
+def _move(vault: KeyVault, raw: Raw) -> None:
+    """The vault's next server: before anything is asked of it, it destroys what the last one had destroyed."""
+    with raw.transaction():
+        raw.execute(f"SET LOCAL search_path = {VAULT_SCHEMA}")
+        vault.move(Connection(raw))
 
 
 def _create(database: Database, key_dir: Path, root: bytes) -> None:

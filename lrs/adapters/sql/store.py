@@ -38,6 +38,13 @@ class SqlTenantStore:
         """Let go of connections."""
         self._database.close()
 
+    def confirm(self) -> None:
+        """What was read before is as safe as a commit that was acknowledged, on a stand-by too: a commit whose
+        wait for the stand-by was cut short can be read all the same, and this one waits for both."""
+        with self._database.write() as c:
+            # The lock of a row is a change that has to be waited for; a transaction without any is not.
+            c.execute(f"SELECT position FROM head{self._database.for_update}").fetchone()
+
     def purge(self, subject: UUID, sequence: int) -> Purged:
         """Remove everything about a subject outside the log, leave a tombstone, note the fence's sequence in
         the head so that an append resolved earlier rolls back; idempotent."""

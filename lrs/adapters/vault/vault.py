@@ -208,6 +208,13 @@ class KeyVault:
         with self.writing() as (connection, _):
             catch_up(connection, list(self._mirror.entries()))  # read under the lock that appending needs
 
+    def move(self, connection: Connection) -> None:
+        """The database is another copy, which may lack what was committed last: forget what was read from the one
+        before, and bring its ledger up to the mirror. VaultRefused."""
+        connection.execute(f"SELECT {_FENCE} FROM fence{self.database.for_update}").fetchone()
+        catch_up(connection, list(self._mirror.entries()))
+        self._known = Known(0, -1)
+
     # --- opening ---------------------------------------------------------------------------------------------
 
     def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
