@@ -126,6 +126,13 @@ class Server:
             self._process = None
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        return True
+
     def restart(self, number: signal.Signals = signal.SIGINT) -> None:
         """Stop and start."""
         self.stop(number)
