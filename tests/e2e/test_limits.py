@@ -164,6 +164,7 @@ def resident_megabytes(service: Service) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) // 1024
 
 
+@pytest.mark.full
 def test_more_than_the_limit_is_refused_at_once_and_takes_no_memory(cluster: Cluster) -> None:
     one = statement(agent("flood"))
     del one["id"]

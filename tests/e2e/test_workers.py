@@ -43,12 +43,12 @@ def server() -> Iterator[Server]:
 # --- workers behind one address -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three workers."""
     server = Server().make()
     try:
-        with cluster_on(server, tmp_path, "--workers", "3") as made:
+        with cluster_on(server, tmp_path_factory.mktemp("workers"), "--workers", "3") as made:
             yield made
     finally:
         server.remove()
