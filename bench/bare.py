@@ -1,15 +1,16 @@
 """The floor of HTTP: a bare ASGI route under the very settings that the service is served with.
 
-``python -m bench.bare`` serves it on a free port. It reads the whole request and answers one id; nothing is
-checked, sealed or stored.
+``python -m bench.bare`` serves it on a free port. It reads the whole request and answers one id, or as many bytes
+as ``?bytes=`` asks for; nothing is checked, sealed or stored.
 """
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,18 +19,30 @@ from lrs.cli.serving import serve
 
 _ANSWER = b'["00000000-0000-4000-8000-000000000000"]'
 _END_SECONDS_MAX = 30
-_START = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_ANSWER)).encode())],
-}
 
 
-async def _route(_scope: Scope, receive: Receive, send: Send) -> None:
+def sized(size: float) -> str:
+    """The path of a GET that is answered with so many bytes, head included."""
+    return f"/?bytes={max(1, int(size) - _HEAD_BYTES)}"
+
+
+_HEAD_BYTES = 130  # about what uvicorn's head takes
+
+
+@functools.lru_cache(1_000)
+def _answer(query: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    body = b"x" * int(query.partition(b"=")[2]) if query else _ANSWER
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
+
+
+async def _route(scope: Scope, receive: Receive, send: Send) -> None:
     while (await receive()).get("more_body"):
         pass
-    await send(_START)
-    await send({"type": "http.response.body", "body": _ANSWER})
+    start, body = _answer(scope["query_string"])
+    await send(start)
+    await send(body)
 
 
 class _Bare:
@@ -56,10 +69,18 @@ class BareServer:
     def __enter__(self) -> "BareServer":
         command = [sys.executable, "-m", "bench.bare"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        self.pid = self._process.pid
         return self
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @functools.cached_property
+    def url(self) -> str:
+        """Where it is, once it is ready."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,10 +8,19 @@ this service sends them.
 import asyncio
 from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+
+
+class Request(NamedTuple):
+    """What is sent, of which kind it is, and how many statements of how many bytes of plain JSON it carries."""
+
+    kind: str
+    data: bytes
+    statements: int = 0
+    json_bytes: int = 0
 
 
 class AnswerUnexpected(Exception):
@@ -21,7 +30,7 @@ class AnswerUnexpected(Exception):
 class Connection(asyncio.Protocol):
     """Sends what ``requests`` yields, one after the other; ``ended`` is done when it yields no more."""
 
-    def __init__(self, requests: Iterator[bytes], answered: Callable[[float, bytes], None]) -> None:
+    def __init__(self, requests: Iterator[Request], answered: Callable[[Request, float, bytes], None]) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
         self._answered = answered
@@ -63,7 +72,7 @@ class Connection(asyncio.Protocol):
         if answer[9:12] != b"200":
             self._end(AnswerUnexpected(answer[:2_000].decode(errors="replace")))
             return
-        self._answered(took, answer)
+        self._answered(self._request, took, answer)
         self._send_next()
 
     def _send_next(self) -> None:
@@ -71,8 +80,9 @@ class Connection(asyncio.Protocol):
         if request is None:
             self._end(None)
             return
+        self._request = request
         self._sent_at = perf_counter()
-        self._transport.write(request)
+        self._transport.write(request.data)
 
     def _end(self, error: Exception | None) -> None:
         if not self.ended.done():

@@ -4,14 +4,26 @@ A ratio is the value divided by the floor, whatever the unit: of rates more is b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Final
+
+# What a floor is, by its kind.
+FLOORS: Final = {
+    "raw": "raw, rowid and bytes",
+    "rows": "raw, the same rows",
+    "http": "bare ASGI route",
+    "select": "raw SELECT",
+    "json": "the plain JSON",
+    "sealed": "sealed",
+    "one": "one worker",
+    "alone": "alone",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured thing. ``floors`` by kind: ``store`` (raw SQLite or plain JSON), ``http`` (a bare route)."""
+    """One measured thing, beside its floors by kind."""
 
     group: str
     name: str
@@ -20,9 +32,9 @@ class Figure:
     floors: dict[str, float] = field(default_factory=dict)
     p50_ms: float | None = None
     p99_ms: float | None = None
-    server_cpu_us: float | None = None  # computing time of the server's process, per statement or request
+    server_cpu_us: float | None = None  # computing time of the service's processes, per statement or request
+    store_cpu_us: float | None = None  # of the database server, where there is one
     more: dict[str, float] = field(default_factory=dict)
-    wanted: str = ""  # of the store's ratio, or of the value, as it is said
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -31,19 +43,7 @@ class Figure:
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return {
-            "group": self.group,
-            "name": self.name,
-            "value": self.value,
-            "unit": self.unit,
-            "floors": self.floors,
-            "ratios": self.ratios,
-            "p50_ms": self.p50_ms,
-            "p99_ms": self.p99_ms,
-            "server_cpu_us": self.server_cpu_us,
-            "more": self.more,
-            "wanted": self.wanted,
-        }
+        return asdict(self) | {"ratios": self.ratios}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Sample:
     rate: float
     latencies: list[float]
     server_cpu_us: float = 0.0
+    store_cpu_us: float = 0.0
     generator_cpu_us: float = 0.0
     commit_size: float = 1.0
 
@@ -87,6 +88,23 @@ def middle(samples: Sequence[Sample]) -> Sample:
         rate=median(one.rate for one in samples),
         latencies=[took for one in samples for took in one.latencies],
         server_cpu_us=median(one.server_cpu_us for one in samples),
+        store_cpu_us=median(one.store_cpu_us for one in samples),
         generator_cpu_us=median(one.generator_cpu_us for one in samples),
         commit_size=median(one.commit_size for one in samples),
+    )
+
+
+def figure(group: str, name: str, sample: Sample, unit: str, floors: dict[str, float], **more: float) -> Figure:
+    """A rate with everything that its sample knows."""
+    return Figure(
+        group,
+        name,
+        sample.rate,
+        unit,
+        floors,
+        p50_ms=milliseconds(sample.latencies, 0.5),
+        p99_ms=milliseconds(sample.latencies, 0.99),
+        server_cpu_us=sample.server_cpu_us or None,
+        store_cpu_us=sample.store_cpu_us or None,
+        more=more,
     )

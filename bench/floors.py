@@ -1,29 +1,28 @@
-"""The floors of storage: what the disk and a raw SQLite file do with the same bytes, with nothing on top.
+"""The floors of storage: what the disk and the raw store do with the same bytes, with nothing on top.
 
-WAL and ``synchronous=FULL`` as the product has them. One writer, one table of rowid and bytes, no other index: a
-floor may be lower than anything that must find its rows again, never higher.
+A floor may be lower than anything that must find its rows again, never higher: one writer, tables that are empty
+at first. ``raw`` is one table of rowid and bytes; ``rows`` is every row that the product writes for the
+statements, in all its tables with all their indexes.
 """
 
 import os
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from itertools import cycle
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 from pathlib import Path
-from random import Random
-from time import perf_counter
+from time import perf_counter, process_time
+
+from bench.figures import Sample
+from bench.places import Bulk, Place, Tables, in_batches
 
 _PAGE_BYTES = 4_096
-PAGE_ROWS = 100
-_SCAN_ROWS = 1_000
-_SELECT = "SELECT position, stored, originator_id, originator_version, topic, state FROM event"
+Floors = dict[str, Sample]
 
 
-def repeat(seconds: float, work: Callable[[], None]) -> list[float]:
-    """How long each repetition took, until the time is over; at least one."""
+def repeat(seconds: float, work: Callable[[], None], times_max: int | None = None) -> list[float]:
+    """How long each repetition took, until the time is over; at least one, and at most ``times_max``."""
     took: list[float] = []
     ends = perf_counter() + seconds
-    while not took or perf_counter() < ends:
+    while (not took or perf_counter() < ends) and len(took) != times_max:
         began = perf_counter()
         work()
         took.append(perf_counter() - began)
@@ -44,95 +43,31 @@ def sync_seconds(folder: Path, seconds: float) -> list[float]:
     return took
 
 
-@contextmanager
-def _raw(folder: Path) -> Iterator[sqlite3.Connection]:
-    path = folder / "raw.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("CREATE TABLE raw (position INTEGER PRIMARY KEY, state BLOB NOT NULL)")
-        yield connection
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+def floors_of(place: Place, rows: Tables, size: int, seconds: float) -> Floors:
+    """Durable transactions of ``size`` statements each, by kind of floor; 1: a plain insert. Of several ways to
+    insert many rows the fastest counts."""
+    states = cycle([row[5] for row in rows["event"]])
+    with place.floor() as floor:
+        if size == 1:
+            raw = _sampled(1, seconds, lambda: floor.one(next(states)))
+        else:
+            ways = len(floor.bulk)
+            tried = [_many(states, way, size, seconds / ways) for way in floor.bulk.values()]
+            raw = max(tried, key=lambda sample: sample.rate)
+        batches = list(in_batches(rows, size))
+        supply = iter(batches)
+        same = _sampled(size, seconds, lambda: floor.rows(next(supply)), times_max=len(batches))
+    return {"raw": raw, "rows": same}
 
 
-def insert_seconds(folder: Path, states: Sequence[bytes], batch: int, seconds: float) -> list[float]:
-    """Latencies of durable transactions of ``batch`` rows each, by executemany; 1: a plain insert."""
-    with _raw(folder) as connection:
-        supply = cycle(states)
-
-        def work() -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            if batch == 1:
-                connection.execute("INSERT INTO raw (state) VALUES (?)", (next(supply),))
-            else:
-                rows = [(next(supply),) for _ in range(batch)]
-                connection.executemany("INSERT INTO raw (state) VALUES (?)", rows)
-            connection.execute("COMMIT")
-
-        return repeat(seconds, work)
+def _many(states: Iterator[bytes], way: Bulk, size: int, seconds: float) -> Sample:
+    return _sampled(size, seconds, lambda: way(list(islice(states, size))))
 
 
-class TenantFile:
-    """A tenant's own SQLite file, read raw: the same rows that the product reads, without opening them."""
-
-    def __init__(self, path: Path) -> None:
-        self._uri = path.absolute().as_uri() + "?mode=ro"
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._uri, uri=True, isolation_level=None)) as connection:
-            yield connection
-
-    def states(self, limit: int) -> list[bytes]:
-        """Bytes of statements as they are stored, some of them."""
-        sql = "SELECT state FROM event WHERE topic = 'statement-recorded/1' LIMIT ?"
-        with self._reading() as connection:
-            return [row[0] for row in connection.execute(sql, (limit,))]
-
-    def last(self) -> int:
-        """The last position."""
-        with self._reading() as connection:
-            return int(connection.execute("SELECT max(position) FROM event").fetchone()[0])
-
-    def stored_us(self, positions: Sequence[int]) -> list[int]:
-        """``stored`` of the events at these positions."""
-        sql = "SELECT stored FROM event WHERE position = ?"
-        with self._reading() as connection:
-            return [connection.execute(sql, (one,)).fetchone()[0] for one in positions]
-
-    def commit_size(self, after: int) -> float:
-        """Events a commit on average, after a position: a commit's events are stored at the same microsecond."""
-        sql = "SELECT count(*), count(DISTINCT stored) FROM event WHERE position > ?"
-        with self._reading() as connection:
-            events, commits = connection.execute(sql, (after,)).fetchone()
-        return float(events / commits)
-
-    def page_seconds(self, times: int, rows: int = PAGE_ROWS) -> list[float]:
-        """Latencies of raw SELECTs of consecutive rows by primary key, from random places."""
-        random, top = Random(1), max(1, self.last() - rows)
-        with self._reading() as connection:
-
-            def work() -> None:
-                sql = f"{_SELECT} WHERE position >= ? ORDER BY position LIMIT ?"
-                connection.execute(sql, (random.randint(1, top), rows)).fetchall()
-
-            return [took for _ in range(times) for took in repeat(0, work)]
-
-    def scan_rate(self) -> float:
-        """Events a second when all are read raw in order, a thousand at a time."""
-        began, position, seen = perf_counter(), 0, 0
-        with self._reading() as connection:
-            sql = f"{_SELECT} WHERE position > ? ORDER BY position LIMIT ?"
-            while rows := connection.execute(sql, (position, _SCAN_ROWS)).fetchall():
-                position, seen = rows[-1][0], seen + len(rows)
-        return seen / (perf_counter() - began)
-
-    def table_bytes(self) -> dict[str, int]:
-        """The size of every table and index, from dbstat; empty where SQLite was built without."""
-        try:
-            with self._reading() as connection:
-                rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC")
-                return dict(rows.fetchall())
-        except sqlite3.OperationalError:
-            return {}
+def _sampled(size: int, seconds: float, work: Callable[[], None], times_max: int | None = None) -> Sample:
+    """The first repetition does not count, where there are more: it prepares statements and fills caches."""
+    computed = process_time()
+    took = repeat(seconds, work, times_max)
+    cpu_us = (process_time() - computed) * 1e6 / (len(took) * size)
+    took = took[1:] or took
+    return Sample(len(took) * size / sum(took), took, server_cpu_us=cpu_us)

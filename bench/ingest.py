@@ -1,22 +1,23 @@
 """Recording: single statements and batches, each beside the raw store and the bare route, in turns.
 
-Every round measures each load and, right after it, its floors: what disturbs the machine disturbs both.
+Every round measures each load and, right after it, its floors: what disturbs the machine disturbs both. The same
+goes for a service whose vault does not seal.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.figures import Figure, Sample, middle, milliseconds
-from bench.floors import insert_seconds, sync_seconds
-from bench.load import Outcome
-from bench.rig import Rig
-from bench.scale import BATCH_CONNECTIONS, BATCHES, LEVELS
+from bench.figures import Figure, Sample, figure, middle, milliseconds
+from bench.floors import Floors, floors_of, sync_seconds
+from bench.load import Writing, write
+from bench.rig import Rig, enrol
+from bench.scale import BATCHES, LEVELS
+from bench.serving import Stand, stand_on
 
 GROUP: Final = "record"
-_STATES = 2_000
-# Issue 3 binds these ratios to the raw store.
-_WANTED: Final = {"single, 64 connections": "store >= 1.0", "batches of 100": "store >= 0.20"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,103 +25,148 @@ class Load:
     """One kind of load."""
 
     name: str
-    connections: int
+    connections: int = 0  # as many as send batches
     batch: int = 0
     newcomers: bool = False
 
+    @property
+    def size(self) -> int:
+        """Statements in a request."""
+        return max(1, self.batch)
 
-LOADS: Final = (
-    *(Load(f"single, {level} connection{'s' * (level > 1)}", level) for level in LEVELS),
-    *(Load(f"batches of {size}", BATCH_CONNECTIONS, size) for size in BATCHES),
-    Load("single, 64, all newcomers", 64, newcomers=True),
-)
+    def job(self, rig: Rig, stand: Stand) -> Writing:
+        """As the generator is told it."""
+        connections = self.connections or rig.scale.batch_connections
+        return stand.job(connections, self.batch, newcomers=self.newcomers, seconds=rig.scale.seconds)
+
+    @property
+    def by_newcomers(self) -> "Load":
+        """The same with every actor new."""
+        return replace(self, name=f"{self.name}, every actor new", newcomers=True)
+
+
+_SINGLES: Final = [Load(f"single, {level} connection{'s' * (level > 1)}", level) for level in LEVELS]
+_BATCHES: Final = [Load(f"batches of {size}", batch=size) for size in BATCHES]
+_KNOWN: Final = (*_SINGLES, *_BATCHES)
+LOADS: Final = (*_KNOWN, *(load.by_newcomers for load in _KNOWN))
+TYPICAL: Final = (_SINGLES[-1], _BATCHES[1])
+"""The loads that the goals speak of."""
+_UNSEALED_NAMES: Final = {"seal": "not sealed", "all": "not sealed, not compressed"}
 Samples = dict[str, list[Sample]]
 
 
 def ingest(rig: Rig) -> list[Figure]:
     """The figures of recording."""
-    states = rig.tenant_file.states(_STATES)
     ours: Samples = defaultdict(list)
     bare: Samples = defaultdict(list)
-    raw: dict[int, list[Sample]] = defaultdict(list)
+    raw: dict[int, list[Floors]] = defaultdict(list)
     syncs: list[float] = []
     seconds = rig.scale.seconds
-    task = rig.progress.add_task("recording", total=rig.scale.rounds * len(LOADS))
-    for _ in range(rig.scale.rounds):
-        syncs += sync_seconds(rig.folder, seconds / 2)
-        for load in LOADS:
-            job = replace(rig.job(load.connections, load.batch), seconds=seconds, newcomers=load.newcomers)
-            last = rig.tenant_file.last()
-            sample = _sample(*rig.write(load.name, job))
-            sample.commit_size = rig.tenant_file.commit_size(last)
-            ours[load.name].append(sample)
-            job = replace(job, target=rig.bare)
-            bare[load.name].append(_sample(*rig.write_bare(f"{load.name}, bare", job)))
-            size = max(1, load.batch)
-            if load.batch or load.connections == LEVELS[-1]:
-                took = insert_seconds(rig.folder, states, size, seconds)
-                raw[size].append(Sample(len(took) * size / sum(took), took))
-            rig.progress.advance(task)
-    rig.progress.remove_task(task)
-    sealed = sum(map(len, states)) / len(states)
+    with _unsealed(rig) as stands:
+        for _ in range(rig.scale.rounds):
+            syncs += sync_seconds(rig.folder, seconds / 2)
+            for load in LOADS:
+                ours[load.name].append(_write(rig, load, rig.stand))
+                if load.newcomers:
+                    continue  # the floors are those of the same load by people who are known
+                job = replace(load.job(rig, rig.stand), target=rig.shared.bare, seconds=seconds / 2)
+                bare[load.name].append(rig.bare(load.name, job.seconds, write, job))
+                if load.batch or load.connections == LEVELS[-1]:
+                    raw[load.size].append(floors_of(rig.stand.place, rig.rows, load.size, seconds / 2))
+                for mode, stand in stands.items() if load in TYPICAL else ():
+                    ours[f"{load.name}, {_UNSEALED_NAMES[mode]}"].append(_write(rig, load, stand))
     return [
-        *_floors(raw, syncs, sealed),
-        *(_figure(load, ours[load.name], bare[load.name], raw[max(1, load.batch)]) for load in LOADS),
+        *_floor_figures(rig, raw, bare, syncs),
+        *(_figure(load, ours[load.name], bare, raw[load.size]) for load in LOADS),
+        *(
+            _gain(load, name, ours)
+            for load in TYPICAL
+            for name in map(_UNSEALED_NAMES.__getitem__, rig.scale.unsealed)
+        ),
     ]
 
 
 def fill(rig: Rig) -> list[Figure]:
-    """Statements up to the run's size, in batches of 100; nothing when it is reached already."""
-    missing = rig.scale.statements - rig.recorded
-    if missing <= 0:
-        return []
-    job = replace(rig.job(BATCH_CONNECTIONS, 100), statements_max=missing)
-    outcome, cpu = rig.write(f"filling to {rig.scale.statements:,}", job)
-    sample = _sample(outcome, cpu)
-    return [Figure(GROUP, "batches of 100, filling up", sample.rate, "statements/s", server_cpu_us=cpu)]
+    """Statements up to the run's size, in batches of 500; nothing when it is reached already."""
+    stand = rig.stand
+    missing = rig.scale.statements - stand.recorded
+    if missing > 0:
+        job = stand.job(rig.scale.batch_connections, BATCHES[-1], statements_max=missing)
+        sample = rig.write(f"filling to {rig.scale.statements:,}", job)
+        filled = [figure(GROUP, "batches of 500, filling up", sample, "statements/s", {})]
+    else:
+        filled = []
+    stand.place.settle()
+    return filled
 
 
-def _sample(outcome: Outcome, cpu_us: float) -> Sample:
-    generator = outcome.generator_cpu_seconds * 1e6 / outcome.statements
-    return Sample(outcome.rate, outcome.latencies, cpu_us, generator)
+def _write(rig: Rig, load: Load, stand: Stand) -> Sample:
+    last = stand.records().last()
+    sample = rig.write(load.name, load.job(rig, stand), stand)
+    sample.commit_size = stand.records().commit_size(last)
+    return sample
 
 
-def _floors(raw: dict[int, list[Sample]], syncs: list[float], sealed: float) -> list[Figure]:
+@contextmanager
+def _unsealed(rig: Rig) -> Iterator[dict[str, Stand]]:
+    """Services without sealing, each on a store of its own, which is gone afterwards."""
+    with ExitStack() as stack:
+        stands = {}
+        for mode in rig.scale.unsealed:
+            name = f"unsealed_{mode}"
+            rig.backing.drop(name)
+            stack.callback(rig.backing.drop, name)
+            stands[mode] = stand_on(rig.backing.place(name), rig.stand.wanted, unsealed=mode)
+            stands[mode].service.begin()
+            stack.callback(stands[mode].service.stop)
+        for stand in stands.values():
+            stand.service.wait_ready()
+            enrol(rig, stand)
+        yield stands
+
+
+def _floor_figures(rig: Rig, raw: dict[int, list[Floors]], bare: Samples, syncs: list[float]) -> Iterator[Figure]:
     """The floors by themselves, for their latencies."""
-    figures = [
-        Figure(
-            "floor",
-            "4 kB and fsync",
-            len(syncs) / sum(syncs),
-            "syncs/s",
-            p50_ms=milliseconds(syncs, 0.5),
-            p99_ms=milliseconds(syncs, 0.99),
-            more={"sealed_event_bytes": sealed},
+    synced = Sample(len(syncs) / sum(syncs), syncs)
+    yield figure("floor", "4 kB and fsync", synced, "syncs/s", {}, sealed_event_bytes=rig.sealed_bytes)
+    for size, rounds in raw.items():
+        rows = f"{size} row{'s' * (size > 1)}" if size == 1 else f"{size} statements"
+        yield figure("floor", f"raw commits of {rows}", middle([one["raw"] for one in rounds]), "rows/s", {})
+        yield figure(
+            "floor", f"the same rows, {rows}", middle([one["rows"] for one in rounds]), "statements/s", {}
         )
-    ]
-    for size, samples in raw.items():
-        one = middle(samples)
-        name = "raw durable commits, 1 row" if size == 1 else f"raw bulk insert, {size} rows"
-        p50, p99 = milliseconds(one.latencies, 0.5), milliseconds(one.latencies, 0.99)
-        figures.append(Figure("floor", name, one.rate, "rows/s", p50_ms=p50, p99_ms=p99))
-    return figures
+    most = middle(bare[_SINGLES[-1].name])
+    yield figure("floor", "bare route, 64 connections", most, "requests/s", {})
+    # One process, which computes this long for a request: more it could not send, whatever the server.
+    yield Figure("floor", "load generator's own limit", 1e6 / most.generator_cpu_us, "requests/s")
 
 
-def _figure(load: Load, ours: list[Sample], bare: list[Sample], raw: list[Sample]) -> Figure:
-    one, floor = middle(ours), middle(bare)
-    return Figure(
+def _figure(load: Load, ours: list[Sample], bare: Samples, raw: list[Floors]) -> Figure:
+    one = middle(ours)
+    route = middle(bare[load.name.removesuffix(", every actor new")])
+    floors = {kind: middle([each[kind] for each in raw]).rate for kind in ("raw", "rows")}
+    return figure(
         GROUP,
         load.name,
-        one.rate,
+        one,
         "statements/s",
-        floors={"store": middle(raw).rate, "http": floor.rate},
-        p50_ms=milliseconds(one.latencies, 0.5),
-        p99_ms=milliseconds(one.latencies, 0.99),
-        server_cpu_us=one.server_cpu_us,
-        more={
-            "events_a_commit": one.commit_size,
-            "bare_server_cpu_us": floor.server_cpu_us,
-            "generator_cpu_us": one.generator_cpu_us,
-        },
-        wanted=_WANTED.get(load.name, ""),
+        floors | {"http": route.rate},
+        events_a_commit=one.commit_size,
+        bare_server_cpu_us=route.server_cpu_us,
+        generator_cpu_us=one.generator_cpu_us,
+    )
+
+
+def _gain(load: Load, name: str, ours: Samples) -> Figure:
+    """What is gained without sealing: above 1.10 it would cost too much."""
+    without, sealed = middle(ours[f"{load.name}, {name}"]), middle(ours[load.name])
+    return figure(
+        GROUP,
+        f"{load.name}, {name}",
+        without,
+        "statements/s",
+        {"sealed": sealed.rate},
+        gain_percent=100 * (without.rate / sealed.rate - 1),
+        cpu_gain_percent=100 * (1 - without.server_cpu_us / max(1.0, sealed.server_cpu_us)),
+        p50_sealed_ms=milliseconds(sealed.latencies, 0.5),
     )

@@ -1,6 +1,7 @@
-"""Retrieving over HTTP: one statement, and pages of 100 by every filter, one request after the other.
+"""Retrieving over HTTP: one statement, pages of 100 by every filter, reports; one request after the other.
 
-Beside the raw SELECT of as many consecutive rows by primary key from the same file, and the bare route.
+Beside the raw SELECT of as many consecutive rows by primary key from the same store, and a bare route that answers
+as many bytes.
 """
 
 import json
@@ -9,29 +10,34 @@ from random import Random
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from bench.bare import sized
 from bench.figures import Figure, milliseconds
-from bench.floors import PAGE_ROWS
+from bench.load import PAGE, STATEMENTS_PATH, Reading, read
+from bench.places import PAGE_ROWS
 from bench.rig import Rig
-from bench.statements import statement_id, statements
+from bench.statements import Json, statement_id, statements
 from lrs.domain.instants import timestamp_text
 
-_PATH: Final = "/xapi/statements"
+GROUP: Final = "retrieve"
 _IDENTIFIERS = ("mbox", "mbox_sha1sum", "account")
-_WANTED: Final = "p50 <= 5, p99 <= 25"
-Json = dict[str, Any]
+Query = dict[str, Any]
 
 # What each filter asks, of a statement that is there. The instructor is only related; the course is only grouped.
-_FILTERS: Final[dict[str, Callable[[Json], dict[str, str]]]] = {
+FILTERS: Final[dict[str, Callable[[Json], Query]]] = {
     "no filter": lambda _: {},
+    "ascending": lambda _: {"ascending": "true"},
     "agent": lambda one: {"agent": _agent(one["actor"])},
     "verb": lambda one: {"verb": one["verb"]["id"]},
     "activity": lambda one: {"activity": one["object"]["id"]},
     "registration": lambda one: {"registration": one["context"]["registration"]},
     "related_agents": lambda one: {"agent": _agent(one["context"]["instructor"]), "related_agents": "true"},
-    "related_activities": lambda one: {
-        "activity": one["context"]["contextActivities"]["grouping"][0]["id"],
-        "related_activities": "true",
-    },
+    "related_activities": lambda one: {"activity": _grouping(one), "related_activities": "true"},
+    "agent and verb": lambda one: {"agent": _agent(one["actor"]), "verb": one["verb"]["id"]},
+}
+REPORTS: Final[dict[str, Callable[[Json], Query]]] = {
+    "a learner": lambda one: {"learner": _agent(one["actor"])},
+    "an activity": lambda one: {"activity": one["object"]["id"]},
+    "a cohort": lambda one: {"cohort": one["context"]["registration"]},
 }
 
 
@@ -39,30 +45,44 @@ def reads(rig: Rig) -> list[Figure]:
     """The figures of retrieving."""
     random = Random(2)
     times = rig.scale.reads
-    known = statements(rig.scale.statements)
-    numbers = [random.randrange(rig.first, rig.number) for _ in range(times)]
-    asked = {name: [make(known.content(one)) for one in numbers] for name, make in _FILTERS.items()}
-    asked |= _times(rig, random)
-    task = rig.progress.add_task("retrieving", total=len(asked) + 2)
-    bare = milliseconds(rig.read("bare", rig.bare, (_PATH,) * times)[0].latencies, 0.5)
-    floors = {"store": milliseconds(rig.tenant_file.page_seconds(times, 1), 0.5), "http": bare}
-    by_id = tuple(f"{_PATH}?statementId={statement_id(one)}" for one in numbers)
-    figures = [_figure(rig, "one by its id", by_id, floors)]
-    floors = {"store": milliseconds(rig.tenant_file.page_seconds(times), 0.5), "http": bare}
+    contents, numbers = some(rig, random, times)
+    records = rig.stand.records()
+    one_row = milliseconds(records.page_seconds(times, 1), 0.5)
+    page_rows = milliseconds(records.page_seconds(times), 0.5)
+    by_id = tuple(f"{STATEMENTS_PATH}?statementId={statement_id(number)}" for number in numbers)
+    figures = [_figure(rig, "one by its id", by_id, {"select": one_row})]
+    asked = {name: [make(one) for one in contents] for name, make in FILTERS.items()} | _times(rig, random)
     for name, queries in asked.items():
-        rig.progress.advance(task)
-        paths = tuple(f"{_PATH}?{urlencode({'limit': PAGE_ROWS} | query)}" for query in queries)
-        figures.append(_figure(rig, f"page of {PAGE_ROWS}: {name}", paths, floors))
-    rig.progress.remove_task(task)
+        figures.append(_figure(rig, f"page of {PAGE_ROWS}: {name}", pages(queries), {"select": page_rows}))
+    for name, make in REPORTS.items():
+        figures.append(_figure(rig, f"report of {name}", reports([make(one) for one in contents]), {}))
     return figures
 
 
-def _times(rig: Rig, random: Random) -> dict[str, list[dict[str, str]]]:
+def some(rig: Rig, random: Random, times: int) -> tuple[list[Json], list[int]]:
+    """Statements from all over the log, and their numbers."""
+    known = statements(rig.stand.wanted)
+    numbers = [random.randrange(rig.stand.first, rig.stand.number) for _ in range(times)]
+    return [known.content(one) for one in numbers], numbers
+
+
+def pages(queries: list[Query]) -> tuple[str, ...]:
+    """Paths of pages."""
+    return tuple(f"{STATEMENTS_PATH}?{urlencode({'limit': PAGE_ROWS} | query)}" for query in queries)
+
+
+def reports(queries: list[Query]) -> tuple[str, ...]:
+    """Paths of reports."""
+    return tuple(f"/reports/progress?{urlencode({'limit': PAGE_ROWS} | query)}" for query in queries)
+
+
+def _times(rig: Rig, random: Random) -> dict[str, list[Query]]:
     """``since`` and ``until`` of statements all over the log."""
-    last = rig.tenant_file.last()
+    records = rig.stand.records()
+    last = records.last()
     # Not the very first and last: those pages would be empty.
     positions = [random.randint(last // 10 + 1, last * 9 // 10) for _ in range(rig.scale.reads)]
-    moments = [timestamp_text(us) for us in rig.tenant_file.stored_us(positions)]
+    moments = [timestamp_text(us) for us in records.stored_us(positions)]
     return {name: [{name: moment} for moment in moments] for name in ("since", "until")}
 
 
@@ -71,22 +91,25 @@ def _agent(agent: Json) -> str:
     return json.dumps({name: agent[name] for name in _IDENTIFIERS if name in agent})
 
 
+def _grouping(statement: Json) -> str:
+    return str(statement["context"]["contextActivities"]["grouping"][0]["id"])
+
+
 def _figure(rig: Rig, name: str, paths: tuple[str, ...], floors: dict[str, float]) -> Figure:
-    rig.read(name, rig.target, paths[:2])  # the first opens what is not cached yet: keys, statements of SQL
-    outcome, cpu = rig.read(name, rig.target, paths)
-    p50 = milliseconds(outcome.latencies, 0.5)
+    rig.read(name, paths[:2])  # the first opens what is not cached yet: keys, statements of SQL
+    sample, outcome = rig.read(name, paths)
+    size = outcome.answer_bytes[PAGE] / len(paths)
+    bare = rig.bare(name, 0.1, read, Reading(rig.shared.bare, (sized(size),) * len(paths)))
+    p50 = milliseconds(sample.latencies, 0.5)
     return Figure(
-        "retrieve",
+        GROUP,
         name,
         p50,
         "ms",
-        floors=floors,
+        floors=floors | {"http": milliseconds(bare.latencies, 0.5)},
         p50_ms=p50,
-        p99_ms=milliseconds(outcome.latencies, 0.99),
-        server_cpu_us=cpu,
-        more={
-            "statements_a_page": outcome.found / len(paths),
-            "bytes_an_answer": outcome.answer_bytes / len(paths),
-        },
-        wanted=_WANTED if "page" in name else "",
+        p99_ms=milliseconds(sample.latencies, 0.99),
+        server_cpu_us=sample.server_cpu_us or None,
+        store_cpu_us=sample.store_cpu_us or None,
+        more={"statements_a_page": outcome.found / len(paths), "bytes_an_answer": size},
     )

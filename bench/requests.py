@@ -43,7 +43,7 @@ class Route:
                 ready=system.check_ready,
             )
         )
-        head = Target("http://localhost", issued.row.key, issued.secret).head("POST", "/", 0).decode()
+        head = Target("http://localhost", issued.row.key, issued.secret).head("POST", "/").decode()
         lines = [line.split(": ", 1) for line in head.split("\r\n")[1:] if line]
         self._headers = [(name.lower().encode(), value.encode()) for name, value in lines]
 

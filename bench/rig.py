@@ -1,96 +1,163 @@
-"""The rig: a real service, the bare route and the load generator, each a process of its own, and what shows them.
-
-The service is the one that the tests run (``tests.running``): ``lrs serve`` on a data directory of its own.
-"""
+"""The rig: a service on a store, the bare route and the load generator, each a process of its own, and what shows
+them at work."""
 
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.bare import BareServer
-from bench.floors import TenantFile
+from bench.figures import Sample
 from bench.load import Outcome, Reading, Target, Writing, read, write
+from bench.places import Place, Tables
+from bench.postgres import PostgresBacking
 from bench.processes import cpu_seconds
 from bench.scale import Scale
+from bench.serving import NEIGHBOUR, TENANT, Stand, stand_on
+from bench.sqlite import SqliteBacking
 from bench.statements import statements
-from tests.running import Service
 
-TENANT = "acme"
+# The generator, and one more for the neighbour of a flood.
+_GENERATORS = 2
 _POLL_SECONDS = 0.1
+_VIEWS_SECONDS_MAX = 600.0
 _T = TypeVar("_T")
+
+
+class Backing(Protocol):
+    """Makes places."""
+
+    def place(self, name: str) -> Place:
+        """The place of this name, made when missing."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Take it away."""
+        ...
+
+
+BACKINGS: dict[str, Callable[..., AbstractContextManager[Backing]]] = {
+    "sqlite": SqliteBacking,
+    "postgres": PostgresBacking,
+}
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the measurements of both stores use."""
+
+    server: BareServer
+    generators: ProcessPoolExecutor
+    workshop: ProcessPoolExecutor  # for all else that is measured in a process of its own
+    progress: Progress
+
+    @property
+    def bare(self) -> Target:
+        """The bare route."""
+        return Target(self.server.url, bare=True)
 
 
 @dataclass(slots=True)
 class Rig:
-    """Everything that measurements need. ``number`` is the next statement that was not sent yet."""
+    """Everything that the measurements of one store need. ``rows``: what recording some statements has written."""
 
     scale: Scale
     folder: Path
-    service: Service
-    target: Target
-    bare: Target
-    bare_pid: int
-    generator: ProcessPoolExecutor
-    progress: Progress
-    first: int = 0
-    number: int = 0
-    recorded: int = 0
-    json_bytes: int = 0
+    shared: Shared
+    backing: Backing
+    stand: Stand
+    rows: Tables
+    sealed_bytes: float = 0.0
 
-    @property
-    def pid(self) -> int:
-        """The service's process."""
-        assert self.service.process is not None
-        return self.service.process.pid
+    # --- work elsewhere --------------------------------------------------------------------------------------
 
-    @property
-    def tenant_file(self) -> TenantFile:
-        """The tenant's store, to be read raw."""
-        return TenantFile(self.service.data_dir / "tenants" / f"{TENANT}.db")
+    def generate(self, label: str, seconds: float, work: Callable[..., Outcome], job: Any) -> Outcome:
+        """Do the work in a generator's process and show a bar meanwhile. ``seconds`` is a guess."""
+        return self._shown(label, seconds, self.shared.generators.submit(work, job))
 
     def elsewhere(self, label: str, seconds: float, work: Callable[..., _T], *arguments: Any) -> _T:
-        """Do the work in the generator's process and show a bar meanwhile. ``seconds`` is a guess."""
-        future = self.generator.submit(work, *arguments)
-        task = self.progress.add_task(label, total=seconds)
+        """The same for what is no load."""
+        return self._shown(label, seconds, self.shared.workshop.submit(work, *arguments))
+
+    def _shown(self, label: str, seconds: float, future: "Future[_T]") -> _T:
+        progress = self.shared.progress
+        task = progress.add_task(f"{self.stand.place.store}: {label}", total=seconds)
         try:
-            return _await(future, lambda passed: self.progress.update(task, completed=min(passed, seconds)))
+            return _await(future, lambda passed: progress.update(task, completed=min(passed, seconds)))
         finally:
-            self.progress.remove_task(task)
+            progress.remove_task(task)
 
-    def write(self, label: str, job: Writing) -> tuple[Outcome, float]:
-        """The outcome of writing to the service, and the service's CPU microseconds a statement."""
-        before = cpu_seconds(self.pid)
-        outcome = self.elsewhere(label, min(job.seconds, self.scale.seconds * 10), write, job)
-        self.recorded += outcome.statements
-        self.json_bytes += outcome.body_bytes
-        self.number += 0 if job.numbers else outcome.statements
-        return outcome, (cpu_seconds(self.pid) - before) * 1e6 / outcome.statements
+    # --- loads -----------------------------------------------------------------------------------------------
 
-    def write_bare(self, label: str, job: Writing) -> tuple[Outcome, float]:
-        """The same to the bare route: nothing is stored."""
-        before = cpu_seconds(self.bare_pid)
-        outcome = self.elsewhere(label, job.seconds, write, job)
-        return outcome, (cpu_seconds(self.bare_pid) - before) * 1e6 / outcome.statements
+    def write(self, label: str, job: Writing, stand: Stand | None = None, *, counting: bool = True) -> Sample:
+        """How writing to the service went. Its views have caught up afterwards."""
+        stand = stand or self.stand
+        seconds = min(job.seconds, self.scale.seconds * 10)
+        sample, outcome = self.sampled(stand, lambda: self.generate(label, seconds, write, job))
+        self.count(stand, outcome, counting=counting and not job.numbers)
+        self.wait_for_views(stand)
+        return sample
 
-    def read(self, label: str, target: Target, paths: tuple[str, ...]) -> tuple[Outcome, float]:
-        """The outcome of reading, and the service's CPU microseconds a request."""
-        before = cpu_seconds(self.pid)
-        outcome = self.elsewhere(label, self.scale.seconds, read, Reading(target, paths))
-        return outcome, (cpu_seconds(self.pid) - before) * 1e6 / len(paths)
+    def count(self, stand: Stand, outcome: Outcome, *, counting: bool = True) -> None:
+        """Note what was recorded."""
+        stand.recorded += outcome.statements
+        stand.json_bytes += outcome.json_bytes
+        stand.number += outcome.statements if counting else 0
 
-    def job(self, connections: int, batch: int = 0, **others: Any) -> Writing:
-        """A load on the service from the next number on."""
-        return Writing(self.target, self.scale.statements, self.number, connections, batch, **others)
+    def sampled(self, stand: Stand, work: Callable[[], Outcome]) -> tuple[Sample, Outcome]:
+        """The outcome of a load on a service, with what service and store computed for it."""
+        pids = (stand.service.pid, stand.place.store_pid)
+        before = [cpu_seconds(pid) if pid else 0.0 for pid in pids]
+        outcome = work()
+        service, store = (
+            ((cpu_seconds(pid) if pid else 0.0) - earlier) * 1e6 / _units(outcome)
+            for pid, earlier in zip(pids, before, strict=True)
+        )
+        return _sample(outcome, service, store), outcome
+
+    def read(self, label: str, paths: tuple[str, ...], connections: int = 1) -> tuple[Sample, Outcome]:
+        """How reading from the service went."""
+        job = Reading(self.stand.target(), paths, connections)
+        return self.sampled(self.stand, lambda: self.generate(label, self.scale.seconds, read, job))
+
+    def bare(self, label: str, seconds: float, work: Callable[..., Outcome], job: Any) -> Sample:
+        """The same to the bare route."""
+        before = cpu_seconds(self.shared.server.pid)
+        outcome = self.generate(f"{label}, bare", seconds, work, job)
+        return _sample(outcome, (cpu_seconds(self.shared.server.pid) - before) * 1e6 / _units(outcome))
+
+    def wait_for_views(self, stand: Stand | None = None) -> None:
+        """Until the views have reached the end of the log: what is measured next is not disturbed by it."""
+        stand = stand or self.stand
+        ends = perf_counter() + _VIEWS_SECONDS_MAX
+        for tenant in (TENANT, NEIGHBOUR):
+            while stand.lag(tenant):
+                assert perf_counter() < ends, "the views do not catch up"
+
+
+def _units(outcome: Outcome) -> int:
+    """What CPU time is said for: a statement, or a request where none was sent."""
+    return outcome.statements or len(outcome.latencies)
+
+
+def _sample(outcome: Outcome, server_cpu_us: float, store_cpu_us: float = 0.0) -> Sample:
+    count = len(outcome.latencies)
+    return Sample(
+        rate=outcome.rate if outcome.statements else count / outcome.seconds,
+        latencies=outcome.latencies,
+        server_cpu_us=server_cpu_us,
+        store_cpu_us=store_cpu_us,
+        generator_cpu_us=outcome.generator_cpu_seconds * 1e6 / count,
+    )
 
 
 def _await(future: "Future[_T]", show: Callable[[float], None]) -> _T:
@@ -105,31 +172,51 @@ def _await(future: "Future[_T]", show: Callable[[float], None]) -> _T:
 
 
 @contextmanager
-def rig(scale: Scale, folder: Path) -> Iterator[Rig]:
-    """A rig with one tenant, whose learners are all enrolled; it ends with the context."""
-    # The benchmark's service is its own: an operator's settings in this shell are not for it.
+def shared() -> Iterator[Shared]:
+    """The bare route and the generators, for as long as the context lasts."""
+    # The benchmark's services are its own: an operator's settings in this shell are not for them.
     for name in [name for name in os.environ if name.startswith("LRS_")]:
         del os.environ[name]
     with ExitStack() as stack:
-        generator = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        stack.callback(generator.shutdown)
+        server = stack.enter_context(BareServer())
+        spawn = multiprocessing.get_context("spawn")
+        generators, workshop = (
+            stack.enter_context(ProcessPoolExecutor(count, mp_context=spawn)) for count in (_GENERATORS, 1)
+        )
+        for _ in range(_GENERATORS):
+            generators.submit(statements, 1)  # they start meanwhile
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
-        bare = stack.enter_context(BareServer())
-        service = Service(folder / "data")
-        service.lrs("tenant", "create", TENANT)
-        key, secret = service.credential(TENANT)
-        service.start()
-        stack.callback(service.stop)
-        target = Target(service.url, key, secret)
-        made = Rig(scale, folder, service, target, Target(bare.url), bare.pid, generator, progress)
-        _enrol(made)
-        yield made
+        yield Shared(server, generators, workshop, progress)
 
 
-def _enrol(made: Rig) -> None:
+@contextmanager
+def rig(store: str, scale: Scale, folder: Path, shared: Shared) -> Iterator[Rig]:
+    """A rig on one store with the service running; it ends with the context."""
+    with BACKINGS[store](folder, sync=scale.sync) as backing:
+        stand = stand_on(backing.place("main"), scale.statements)
+        made = Rig(scale, folder, shared, backing, stand, {})
+        stand.service.start()
+        try:
+            yield made
+        finally:
+            stand.service.stop()
+            stand.keep()
+
+
+def take_sample(made: Rig) -> None:
+    """Write some statements, for the rows that they are in the store."""
+    stand = made.stand
+    before = stand.records().last()
+    job = stand.job(made.scale.batch_connections, 100, statements_max=made.scale.sample)
+    made.write("a sample of rows", job)
+    made.rows = stand.records().written(before)
+    made.sealed_bytes = sum(len(row[5]) for row in made.rows["event"]) / len(made.rows["event"])
+
+
+def enrol(made: Rig, stand: Stand) -> None:
     """One statement by everybody, so that what is measured later meets nobody new (that has its own figure)."""
-    known = statements(made.scale.statements)
-    numbers = tuple(known.one_of_each_learner())
-    made.write("enrolling learners", made.job(1, 100, numbers=numbers))
-    made.first = made.number = len(known)
+    if stand.recorded:  # in an earlier run
+        return
+    made.write("enrolling learners", stand.job(1, 100, numbers=stand.everybody()), stand)
+    stand.first = stand.number = len(statements(stand.wanted))

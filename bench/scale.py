@@ -6,21 +6,35 @@ LEVELS = (1, 8, 64)
 """Connections that send single statements."""
 BATCHES = (10, 100, 500)
 """Statements in one request."""
-BATCH_CONNECTIONS = 4
-"""Connections that send batches: enough that the server never waits for the generator."""
+MILLION = 1_000_000
+"""Where the goals for reading, memory and disk are said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Sizes of one run. Medians are taken over the rounds, for the machine is shared and noisy."""
 
-    statements: int = 20_000
-    seconds: float = 2.0
+    statements: int = 50_000
+    seconds: float = 1.0
     rounds: int = 3
     reads: int = 300
     stage_chunks: int = 40
+    sample: int = 10_000  # statements whose rows are what the floors write
+    batch_connections: int = 4  # send batches: enough that the server never waits for the generator
+    unsealed: tuple[str, ...] = ("seal", "all")  # see bench.unsealed
+    sync: bool = True
 
     @classmethod
     def quick(cls) -> "Scale":
         """A few hundred statements, some seconds in all: its figures mean nothing."""
-        return cls(statements=400, seconds=0.1, rounds=1, reads=5, stage_chunks=2)
+        return cls(
+            statements=600,
+            seconds=0.02,
+            rounds=1,
+            reads=3,
+            stage_chunks=1,
+            sample=500,
+            batch_connections=1,
+            unsealed=("all",),
+            sync=False,
+        )

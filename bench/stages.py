@@ -4,27 +4,27 @@ In a batch of 100 and in one thread, where nothing waits for anything; learners 
 of planning are called by themselves and once more as a whole: what the whole takes beyond them is its own row.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+import uvloop
 
 from api.shapes import check_statements
 from bench.figures import Stage
-from bench.floors import insert_seconds
+from bench.floors import floors_of
+from bench.places import Place as StorePlace
+from bench.places import Tables
 from bench.requests import Route
 from bench.statements import Statements, statements
 from lrs.bootstrap import System, build
-from lrs.config import load_settings
 from lrs.domain.sealing import Category, Place, Slot, period_of
 from lrs.opening import BODY
 from lrs.ports import Reading, TenantStore
@@ -60,9 +60,9 @@ class Clock:
         return median(self.took[name])
 
 
-def stages(folder: Path, chunks: int, seconds: float) -> list[Stage]:
-    """The table; to be run in a process of its own."""
-    system = build(load_settings(data_dir=folder / "stages"))
+def stages(place: StorePlace, rows: Tables, chunks: int, seconds: float) -> list[Stage]:
+    """The table, of a store that nothing is in yet; to be run in a process of its own."""
+    system = build(place.settings())
     try:
         system.tenants.create(_TENANT)
         known = statements(1)
@@ -72,13 +72,9 @@ def stages(folder: Path, chunks: int, seconds: float) -> list[Stage]:
         for chunk in range(1, chunks + 1):
             _chunk(system, clock, known, len(numbers) + chunk * 10_000)
         _whole(system, clock, known, chunks)
-        rows: list[float] = []
-        states = [row.event.state for row in system.tenants.store(_TENANT).statements.read(100, _CHUNK)]
-        clock.time("raw", lambda: rows.extend(insert_seconds(folder, states, _CHUNK, seconds)))
-        raw = clock.us("raw") / len(rows)
-        route = Route(system, _TENANT)
-        asyncio.run(_routes(clock, route, known, chunks))
-        return _table(clock, raw)
+        floors = floors_of(place, rows, _CHUNK, seconds)
+        uvloop.run(_routes(clock, Route(system, _TENANT), known, chunks))
+        return _table(clock, floors["raw"].server_cpu_us, floors["rows"].server_cpu_us)
     finally:
         system.close()
 
@@ -106,12 +102,10 @@ def _chunk(system: System, clock: Clock, known: Statements, first: int) -> None:
     )
     planner.plan(drafts)  # fills the table of known agents
     plan: Plan = clock.time("planning", lambda: planner.plan(drafts))
-    events = system.tenants.application(_TENANT).events
-    clock.time("to stored events", lambda: [events.mapper.to_stored_event(one) for one in plan.events])
-    clock.time(
-        "append",
-        lambda: events.put(plan.events, index=plan.index, agents=plan.agents, fence_sequence=plan.fence_sequence),
-    )
+    application = system.tenants.application(_TENANT)
+    clock.time("to stored events", lambda: [application.mapper.to_stored_event(one) for one in plan.events])
+    rows = {"index": plan.index, "agents": plan.agents, "fence_sequence": plan.fence_sequence}
+    clock.time("append", lambda: application.append(plan.events, **rows))
 
 
 def _planning_parts(clock: Clock, store: TenantStore, reading: Reading, drafts: list[Draft]) -> None:
@@ -157,7 +151,7 @@ async def _routes(clock: Clock, route: Route, known: Statements, chunks: int) ->
         clock.took["route, batch"].append((process_time() - single) * 1e6 / _CHUNK)
 
 
-def _table(clock: Clock, raw: float) -> list[Stage]:
+def _table(clock: Clock, raw: float, rows: float) -> list[Stage]:
     checks = [Stage(name, clock.us(name)) for name in ("orjson.loads", "check_statement", "statement_draft")]
     checked = sum(one.us for one in checks)
     planning = [
@@ -181,10 +175,11 @@ def _table(clock: Clock, raw: float) -> list[Stage]:
         _rest("the rest of planning", whole, *(one.us for one in planning)),
         Stage("store append", append),
         Stage("to stored events", mapping, 1),
-        Stage("raw bulk insert of the same bytes", raw, 1),
-        _rest("index rows, unique key, head", append, mapping, raw),
+        Stage("raw bulk insert of rowid and bytes", raw, 1),
+        _rest("raw insert of the other rows and indexes", rows, raw),
+        _rest("the rest of the append", append, mapping, rows),
         replace(_rest("queue, worker thread, settling", recorded, whole, append), indent=0),
-        Stage("waiting for the disk in the append (not CPU)", clock.us("append, waiting")),
+        Stage("waiting for disk and server in the append (not CPU)", clock.us("append, waiting")),
         replace(_rest("route and Basic auth, a batch of 100", clock.us("route, batch"), checked), indent=0),
         replace(_rest("route and Basic auth, a single one", clock.us("route, single"), checked), indent=0),
     ]

@@ -116,7 +116,7 @@ def build(settings: Settings) -> System:
         opener=opener,
         recorder=Recorder(tenants, vault, opener, clock, notify=runner.notify),
         retriever=Retriever(tenants, vault, opener, clock),
-        reporter=Reporter(tenants, vault, opener, clock, runner.notify),
+        reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
         runner=runner,

@@ -90,24 +90,32 @@ class Opener:
         """The agent objects, None for those who were erased or may not be read. EventCorrupt,
         KeyStoreUnavailable."""
         wanted = list(dict.fromkeys(refs))
-        sealed = [(agent_place(ref), self._sealed_agent(store, ref)) for ref in wanted]
-        outcomes = self._vault.open_many(store.tenant, sealed)
+        sealed = self._ciphertexts(store, wanted)
+        outcomes = self._vault.open_many(store.tenant, [(agent_place(ref), sealed[ref]) for ref in wanted])
         return {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
 
-    def _sealed_agent(self, store: TenantStore, ref: AgentRef) -> Sealed:
-        sealed = self._sealed_agents.get((store.tenant, ref))
-        if sealed is None:
-            if len(self._sealed_agents) > _AGENTS_CACHED_MAX:
-                self._sealed_agents.clear()
-            sealed = self._sealed_agents[store.tenant, ref] = self._fetch_agent(store, ref)
-        return sealed
+    def _ciphertexts(self, store: TenantStore, wanted: Sequence[AgentRef]) -> dict[AgentRef, Sealed]:
+        """Where they are not known yet, all are fetched in one go."""
+        known = self._sealed_agents
+        if len(known) > _AGENTS_CACHED_MAX:
+            known.clear()
+        found = {ref: sealed for ref in wanted if (sealed := known.get((store.tenant, ref)))}
+        missing = [ref for ref in wanted if ref not in found]
+        if missing:
+            found |= self._fetched(store, missing)
+            known.update({(store.tenant, ref): found[ref] for ref in missing})
+        return found
 
-    def _fetch_agent(self, store: TenantStore, ref: AgentRef) -> Sealed:
-        found = store.recorder.select_events(ref[0], gt=ref[1] - 1, lte=ref[1])
-        if not found or found[0].topic != Subject.AgentSealed.TOPIC:
+    def _fetched(self, store: TenantStore, refs: Sequence[AgentRef]) -> dict[AgentRef, Sealed]:
+        asked = set(refs)
+        found: dict[AgentRef, Sealed] = {}
+        for one in store.statements.streams({subject for subject, _ in refs}):
+            ref = (cast("UUID", one.originator_id), one.originator_version)
+            if ref in asked and one.topic == Subject.AgentSealed.TOPIC:
+                found[ref] = cast("Subject.AgentSealed", self._mapper.to_domain_event(one)).sealed
+        if len(found) < len(asked):
             raise EventCorrupt("an agent object that a record refers to is missing")
-        event = self._mapper.to_domain_event(found[0])
-        return cast("Subject.AgentSealed", event).sealed
+        return found
 
     def statements(
         self, store: TenantStore, opened: Sequence[Opened], *, only: frozenset[UUID] | None = None

@@ -56,7 +56,7 @@ class Reporter:
     vault: Vault
     opener: Opener
     clock: Clock
-    notify: Callable[[str], None] = lambda _: None
+    hurry: Callable[[str], None] = lambda _: None
 
     def report(self, tenant: str, query: ReportQuery) -> Report:
         """A page of the report: a row a learner, activity and registration. KeyStoreUnavailable."""
@@ -76,7 +76,7 @@ class Reporter:
 
     def stored(self, tenant: str) -> int:
         """The position up to which a report that waits must reach."""
-        self.notify(tenant)
+        self.hurry(tenant)
         return self.tenants.store(tenant).statements.head().position
 
     def reached(self, tenant: str, position: int) -> bool:

@@ -12,6 +12,7 @@ from lrs.config import Settings
 from tests.places import STORES, environment, new_place
 from tests.postgres import DSN_VARIABLE, Databases, Server
 from tests.running import Service
+from tests.vaults import PostgresPlace, SqlitePlace, VaultDatabases, VaultPlace
 
 # Machines that run the checks are busy: a slow example is not a fault.
 settings.register_profile("lethe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -56,6 +57,27 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Callable[[], Databases]
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """An empty place on each store."""
     return new_place(request.param, tmp_path / "data", lambda: request.getfixturevalue("databases"))
+
+
+@pytest.fixture(scope="session")
+def vault_databases(postgres_dsn: str) -> Iterator[VaultDatabases]:
+    """Databases for vaults on it."""
+    made = VaultDatabases(postgres_dsn)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=STORES)
+def vault_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VaultPlace]:
+    """Where a vault may live; a test asks for one kind alone by ``sqlite_only`` or ``postgres_only``."""
+    if request.param == "sqlite":
+        on_files = SqlitePlace(tmp_path)
+        yield on_files
+        on_files.close()
+    else:
+        on_server = PostgresPlace(tmp_path, request.getfixturevalue("vault_databases"))
+        yield on_server
+        on_server.remove()
 
 
 @pytest.fixture

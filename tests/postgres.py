@@ -8,6 +8,7 @@
 Else the tests fail, loudly: PostgreSQL is a store of the product.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -55,6 +56,17 @@ def _not_root(command: Sequence[str]) -> list[str]:
     return ["unshare", "--user", "--map-user=65534", "--map-group=65534", *command]
 
 
+def _children_of(process: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
@@ -71,6 +83,11 @@ class Server:
         self.port = free_port()
         self._settings = [*_SETTINGS, *(() if sync else _NO_SYNC), *settings]
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """All that it ever writes: its data and its log."""
+        return self._root
 
     @property
     def dsn(self) -> str:
@@ -121,7 +138,10 @@ class Server:
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT cuts connections (fast), SIGQUIT is a crash (immediate), SIGKILL a dead machine."""
         if self._process is not None:
-            os.killpg(self._process.pid, number) if number == signal.SIGKILL else self._process.send_signal(number)
+            if number == signal.SIGKILL:
+                self._kill_all(self._process.pid)
+            else:
+                self._process.send_signal(number)
             self._process.wait(_START_SECONDS_MAX)
             self._process = None
             (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -132,6 +152,18 @@ class Server:
             return False
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         return True
+
+    @staticmethod
+    def _kill_all(postmaster: int) -> None:
+        """The server and its children, who are sessions of their own; none is left to touch the files."""
+        os.kill(postmaster, signal.SIGSTOP)  # it starts no more of them
+        children = _children_of(postmaster)
+        for one in (*children, postmaster):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        for one in children:
+            while _is_alive(one):
+                signal.sigtimedwait([], 0.01)
 
     def restart(self, number: signal.Signals = signal.SIGINT) -> None:
         """Stop and start."""

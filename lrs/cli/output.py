@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 TenantName = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
 AgentJson = Annotated[str, typer.Option("--agent", help="An xAPI Agent in JSON.")]
 out = Console(soft_wrap=True)
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True)
 
 
 @contextmanager

@@ -32,6 +32,11 @@ SIGNATURE = "http://adlnet.gov/expapi/attachments/signature"
 EXTENSION_DEPTH_MAX = 64
 
 
+# An index of PostgreSQL takes 2,704 bytes a row, and report rows are kept by their activity.
+ACTIVITY_ID_BYTES_MAX = 2_048
+_SHORT_ID = ACTIVITY_ID_BYTES_MAX // 4  # no character of UTF-8 takes more
+
+
 # Where a property stands: text, or what it stands in and its step from there. Put together only for an error, for
 # nearly every statement has none, and text for every place would be a third of the work (measured).
 Where = str | tuple[Any, str | int]
@@ -169,6 +174,11 @@ def _check_substatement(value: dict[str, Any], rules: VersionRules, path: Where)
 
 
 def _check_activity(activity: dict[str, Any], path: Where) -> None:
+    if (
+        len(activity["id"]) > _SHORT_ID
+        and len(activity["id"].encode("utf-8", "surrogatepass")) > ACTIVITY_ID_BYTES_MAX
+    ):
+        raise _invalid((path, "id"), f"must be at most {ACTIVITY_ID_BYTES_MAX} bytes", "")
     if "definition" not in activity:
         return
     definition = activity["definition"]

@@ -126,6 +126,10 @@ class Statements(Protocol):
         """The number of each subject's newest agent object; an erased subject has none."""
         ...
 
+    def streams(self, ids: Iterable[UUID]) -> list[StoredEvent]:
+        """Every event of these streams."""
+        ...
+
     def versions(self, streams: Iterable[UUID]) -> dict[UUID, int]:
         """The latest version of each stream that exists."""
         ...

@@ -23,8 +23,8 @@ Said = dict[ViewKey, list[Signal]]
 
 VIEWS: dict[str, View] = {view.name: view for view in (LEARNING,)}
 BATCH_EVENTS = 1_000
-# Other processes write too: their events are seen after this long, after the longer time for a tenant that had
-# nothing for a while. A thousand idle tenants are then five hundred looks a second.
+# How often there is a round. Other processes write too: their events are seen after this long, or after the longer
+# time for a tenant that had nothing for a while. A thousand idle tenants are then five hundred looks a second.
 _POLL_SECONDS = 0.25
 _POLL_SECONDS_MAX = 2.0
 _RETRY_SECONDS = 1.0
@@ -71,7 +71,8 @@ def _write(writer: ViewWriter, generation: Generation, said: Said, anew: Said, e
 
 
 def catch_up(store: TenantStore, opener: Opener) -> bool:
-    """Fold until the live views stand at the end of the log; True when there was anything to do."""
+    """Fold until the live views stand where the log ended when this last looked; True when there was anything to
+    do. It does not run after a log that grows meanwhile: small batches cost many times as much."""
     worked = [_caught_up(store, opener, name) for name in VIEWS]
     return any(worked)
 
@@ -79,19 +80,22 @@ def catch_up(store: TenantStore, opener: Opener) -> bool:
 def _caught_up(store: TenantStore, opener: Opener, view: str) -> bool:
     worked = False
     while True:
+        live = store.views.live(view)
         try:
-            if step(store, opener, [store.views.live(view)]) is None:
-                return worked
+            moved = step(store, opener, [live])
         except RecordConflictError:
             continue
-        worked = True
+        worked = worked or moved is not None
+        if moved is None or moved[0].position - live.position < BATCH_EVENTS:
+            return worked
 
 
 class Runner:
     """A thread that keeps the views of every tenant up with the log, in the process that leads.
 
-    A tenant that got something here is looked at at once; others, whose events other processes wrote, when they
-    are due: soon after they had something, seldom while they have not.
+    A tenant that got something here is looked at in the next round; others, whose events other processes wrote,
+    when they are due: soon after they had something, seldom while they have not. Rounds come a few times a second,
+    so that what is stored meanwhile is folded together; at once for somebody who waits for a report.
     """
 
     def __init__(
@@ -117,6 +121,10 @@ class Runner:
 
     def notify(self, tenant: str) -> None:
         """There is something new."""
+        self._notified.add(tenant)
+
+    def hurry(self, tenant: str) -> None:
+        """Somebody waits for it."""
         self._notified.add(tenant)
         self._wake.set()
 

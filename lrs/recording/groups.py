@@ -27,6 +27,11 @@ OUTAGE_SECONDS_MAX = 8.0
 DRAIN_SECONDS_MAX = 20.0
 # Before those are asked again who wait for an erasure, where nothing else is to be done.
 _HELD_UP_PAUSE_SECONDS = 0.02
+# A transaction costs as much as four more statements in it, and clients that were answered together come back
+# together. Measured with 8 connections: groups of 6 instead of 4, a third more a second, 12 % less computing. With
+# one connection nobody else comes, with 64 groups are large without it: neither waits.
+_MORE_COME_SECONDS = 0.001
+_MORE_COME_AFTER = range(2, 16)
 
 log = logging.getLogger("lethe.recording")
 
@@ -58,6 +63,7 @@ class _Queue:
     waiting: deque[Submission] = field(default_factory=deque)
     drafts: int = 0
     served: bool = False
+    taken: int = 0  # requests in the last group
 
 
 class GroupCommit:
@@ -88,6 +94,8 @@ class GroupCommit:
     def _serve(self, tenant: str, queue: _Queue) -> None:
         """Write one group, then go to the end of the line if more waits. Who has to wait for an erasure goes
         back into the queue, so that the rest of the tenant's records does not wait along."""
+        if queue.taken in _MORE_COME_AFTER:
+            sleep(_MORE_COME_SECONDS)
         held_up = self._written(tenant, self._take(queue))
         if held_up and not queue.waiting:
             sleep(_HELD_UP_PAUSE_SECONDS)
@@ -134,6 +142,7 @@ class GroupCommit:
                 count += len(submission.drafts)
                 group.append(submission)
             queue.drafts -= count
+            queue.taken = len(group)
         return group
 
     def close(self) -> None:

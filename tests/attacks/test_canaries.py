@@ -2,12 +2,18 @@
 
 It must not be found in clear, in any form, in any byte that the service keeps: not before the erasure, and not
 after it. After it no key of the person is there either, nor in the memory of another process that had them.
+
+On PostgreSQL that is every byte of the server: tables, indexes, the write-ahead log, and its own log, which is
+told here to hold every statement with its parameters. What may be left there is a key as it was wrapped: until the
+epoch closes, a copy of the vault from before the erasure opens with the key directory (SECURITY.md). The live
+vault does not have it any more, and nothing opens.
 """
 
 import base64
 import hashlib
 import json
 import multiprocessing
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,12 +21,16 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx2
+import psycopg
 import pytest
 from backports import zstd
 
 from lrs.adapters.vault import dictionary
 from lrs.adapters.vault.known import SubjectKey
 from lrs.bootstrap import System, build
+from lrs.config import Settings
+from tests.places import STORES, embedded, environment, on_postgres, vault_rows
+from tests.postgres import Databases, Server
 from tests.running import Service
 from tests.subjects import COURSE, GRACE, Asking, Inside, Json, inside, read_when_told, statement
 
@@ -28,6 +38,8 @@ WORD = "Quetzalcoatlus"
 ADDRESS = f"{WORD}.mbox@{WORD}.example.org"
 SHA1 = hashlib.sha1(f"mailto:{ADDRESS}".encode(), usedforsecurity=False).hexdigest()
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# What is presented as a credential's key is looked up as it is: who has PostgreSQL log parameters, logs that.
+LOOKED_UP = re.compile(rb"(?m)^[^\n]*FROM credential WHERE key = \$1\n[^\n]*DETAIL:[^\n]*\n")
 ZSTD_BYTES_MAX = 1024 * 1024
 DICTIONARIES = (
     None,
@@ -110,10 +122,18 @@ def unpacked(data: bytes) -> Iterator[bytes]:
         at = data.find(ZSTD_MAGIC, at + 1)
 
 
-def found_under(root: Path, wanted: dict[str, bytes]) -> dict[str, set[str]]:
-    """In which file under a folder which forms are there; the service's log lies there, too."""
-    files = [path for path in root.rglob("*") if path.is_file()]
-    found = {str(path.relative_to(root)): found_in(path.read_bytes(), wanted) for path in files}
+def bytes_of(path: Path) -> bytes:
+    """What is in a file; of a server's log, all that it does not have from a look for a credential."""
+    return LOOKED_UP.sub(b"", path.read_bytes()) if path.name == "log" else path.read_bytes()
+
+
+def found_under(*roots: Path, wanted: dict[str, bytes]) -> dict[str, set[str]]:
+    """In which file under these folders which forms are there; the service's log lies there, too."""
+    files = [(path, root) for root in roots for path in root.rglob("*") if path.is_file()]
+    found: dict[str, set[str]] = {}
+    for path, root in files:
+        with suppress(FileNotFoundError):  # the server takes its own temporary files away
+            found[str(path.relative_to(root))] = found_in(bytes_of(path), wanted)
     return {name: forms for name, forms in found.items() if forms}
 
 
@@ -136,9 +156,9 @@ def found_under(root: Path, wanted: dict[str, bytes]) -> dict[str, set[str]]:
 )
 def test_the_search_finds_what_is_planted(tmp_path: Path, planted: bytes) -> None:
     (tmp_path / "planted").write_bytes(b"\0" * 100 + planted + b"\0" * 100)
-    assert found_under(tmp_path, words()).keys() == {"planted"}
+    assert found_under(tmp_path, wanted=words()).keys() == {"planted"}
     (tmp_path / "planted").write_bytes(b"\0" * 100)
-    assert found_under(tmp_path, words()) == {}
+    assert found_under(tmp_path, wanted=words()) == {}
 
 
 # --- the errors that she meets --------------------------------------------------------------------------------
@@ -288,15 +308,60 @@ def her_keys(system: System, acme: Inside) -> list[bytes]:
     return [state.raw for state in states if isinstance(state, SubjectKey) and state.subject in subjects]
 
 
-def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_erasure(
-    service: Service, tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """A service, every folder in which something of it is kept, and what its files are called."""
+
+    service: Service
+    roots: tuple[Path, ...]
+    names: set[str]
+    server: Server | None = None
+
+    def found(self, wanted: dict[str, bytes]) -> dict[str, set[str]]:
+        """Where which forms are."""
+        if self.server is not None:
+            with psycopg.connect(self.server.dsn, autocommit=True) as connection:
+                connection.execute("CHECKPOINT")  # what is in its memory gets into its files
+        return found_under(*self.roots, wanted=wanted)
+
+
+@pytest.fixture(params=STORES)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    """A running service with the tenant acme, on a server of its own."""
+    names = {"service.log", "root.key"}
+    if request.param == "sqlite":
+        place, server = embedded(tmp_path / "data"), None
+        made = Kept(serving(place), (tmp_path,), names | {"vault.db", "acme.db", "acme.db-wal", "control.db"})
+    else:
+        server = Server("log_statement=all", "log_parameter_max_length=-1", "log_min_messages=info").make()
+        place = on_postgres(tmp_path / "data", Databases(server.dsn))
+        made = Kept(serving(place), (tmp_path, server.folder), names | {"base", "pg_wal", "log"}, server)
+    yield made
+    made.service.kill()
+    if server is not None:
+        server.remove()
+
+
+def serving(place: Settings) -> Service:
+    """A running service there."""
+    service = Service(place.data_dir, environment=environment(place))
+    service.lrs("tenant", "create", "acme")
+    service.start()
+    return service
+
+
+def wrapped_keys(place: Settings) -> set[bytes]:
+    """All data keys of the tenant as the live vault holds them."""
+    return {row[0] for row in vault_rows(place, "SELECT wrapped FROM data_key WHERE tenant = 'acme'")}
+
+
+def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_erasure(kept: Kept) -> None:
+    service = kept.service
     with service.client(service.credential("acme")) as http:
         acme = Asking(http)
         export = let_her_live(acme)
-        names = {path.name for path in tmp_path.rglob("*")}
-        assert names >= {"service.log", "vault.db", "acme.db", "acme.db-wal", "control.db", "root.key"}
-        assert found_under(tmp_path, words()) == {}
+        assert {path.name for root in kept.roots for path in root.rglob("*")} >= kept.names
+        assert kept.found(words()) == {}
         system = build(service.settings)
         try:
             keys = her_keys(system, inside(system))
@@ -304,15 +369,28 @@ def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_er
             system.close()
         # identity, learning and exchange, for each of her three subjects; the keys are sealed, too.
         assert len(keys) == 9
-        assert found_under(tmp_path, keys_of(keys)) == {}
+        assert kept.found(keys_of(keys)) == {}
+        wrapped = wrapped_keys(service.settings)
         erasure = acme.request("erase", *PERSON, reason=f"{WORD} asked for it")
         assert acme.done(erasure)["detail"] == {"subjects_erased": 3}
-        assert found_under(tmp_path, words() | keys_of(keys)) == {}
+        assert len(wrapped - wrapped_keys(service.settings)) == 9
+        assert kept.found(words() | keys_of(keys)) == {}
         check_nothing_is_said_of_her(acme, export, erasure)
         check_refusals(http)
         service.stop()
-        assert found_under(tmp_path, words() | keys_of(keys)) == {}
+        assert kept.found(words() | keys_of(keys)) == {}
     assert WORD.lower() not in service.log().lower()
+
+
+@pytest.mark.parametrize("kept", ["postgres"], indirect=True)
+def test_the_search_of_the_server_finds_what_a_client_writes_there(kept: Kept) -> None:
+    """Else it would prove nothing: in a table, in the write-ahead log and in the log of statements."""
+    assert kept.server is not None
+    with psycopg.connect(kept.server.dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE told (word TEXT)")
+        connection.execute("INSERT INTO told VALUES (%s)", (f"before {WORD} after",))
+    places = {name.split("/")[0] if name == "log" else name.split("/")[1] for name in kept.found(words())}
+    assert places == {"log", "base", "pg_wal"}
 
 
 def check_nothing_is_said_of_her(acme: Asking, export: Json, erasure: Json) -> None:

@@ -4,6 +4,7 @@ What the service promises never to do is to change or delete an event. Every fil
 a trigger; on PostgreSQL the service's own role may not, and the tests work under it.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
@@ -154,7 +156,9 @@ def forbid_changes(path: Path) -> None:
 BACKENDS: dict[str, Callable[[str, Callable[[], datetime]], Backend]] = {
     "sqlite": SqliteBackend,
     "postgres": PostgresBackend,
+    "citus": PostgresBackend,  # with a schema a tenant, which Citus can place on any node
 }
+CITUS_VARIABLE = "LRS_TEST_CITUS_DSN"
 # For a test that is about one of them.
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
@@ -162,7 +166,25 @@ on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
 def address_of(kind: str, folder: Path, databases: Callable[[], Databases]) -> str:
     """An empty place of this kind."""
+    if kind == "citus":
+        given = os.environ.get(CITUS_VARIABLE)
+        if given is None:
+            pytest.skip(f"NOT TESTED ON CITUS: set {CITUS_VARIABLE} to a superuser's DSN of a coordinator")
+        return citus_database(given)
     return str(folder) if kind == "sqlite" else databases().create()
+
+
+def citus_database(coordinator: str) -> str:
+    """The coordinator's own database, emptied, in which every new schema becomes a shard: Citus is made for each
+    database by itself, on every node."""
+    with psycopg.connect(coordinator, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(lethe|tenant_)'"
+        ).fetchall()
+        for (schema,) in found:
+            connection.execute(f'DROP SCHEMA "{schema}" CASCADE'.encode())
+    options = "-c citus.enable_schema_based_sharding=on"
+    return psycopg.conninfo.make_conninfo(coordinator, options=options)
 
 
 @pytest.fixture
@@ -171,7 +193,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, pytest.param("citus", marks=pytest.mark.citus)])
 def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Backend]:
     """An empty database of each kind."""
     address = address_of(request.param, tmp_path, lambda: request.getfixturevalue("databases"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lrs.adapters.postgres.database import Connection
 from lrs.adapters.sql.selecting import page_query
 from lrs.adapters.sql.statements import _COLUMNS
 from lrs.adapters.sql.store import SqlTenantStore
@@ -24,6 +25,7 @@ from tests.contract.conftest import (
     append,
     on_sqlite,
 )
+from tests.postgres import Databases
 
 ONE, TWO, THREE, FOUR = 1, 2, -3, 2**63 - 1
 COMMON, RARE = 1, 2  # of the skewed tenant: on half of its statements, on 20 of them
@@ -110,11 +112,18 @@ def test_sqlite_walks_the_index_that_we_choose(
 
 
 @on_sqlite
-def test_the_plans_stay_the_same_once_sqlite_has_statistics(store: TenantStore, backend: Backend) -> None:
-    append(store, *[full_row()] * 50)
+def test_sqlite_still_walks_one_of_ours_once_it_has_statistics(store: TenantStore, backend: Backend) -> None:
+    append(store, *map(skewed, range(1_000)))
     before = {names: sqlite_plan(backend, selection_of(names)) for names in SHAPES}
     backend.rows(TENANT, "ANALYZE")
-    assert {names: sqlite_plan(backend, selection_of(names)) for names in SHAPES} == before
+    for names in SHAPES:
+        plan = sqlite_plan(backend, selection_of(names))
+        if len(names) == 1:
+            assert plan == before[names]
+        else:
+            walked = _driver(next(line for line in plan if line.startswith("SEARCH")))
+            assert walked in {SQLITE_DRIVER[DRIVER[name]] for name in names}
+            assert {names[0]} & {"people", "anywhere"} or "TEMP B-TREE" not in "\n".join(plan)
 
 
 def steps_of(backend: Backend, selection: Selection) -> int:
@@ -200,7 +209,8 @@ def generic_plan(store: SqlTenantStore, selection: Selection) -> Node:
     for number in range(1, len(values) + 1):
         sql = sql.replace("?", f"${number}", 1)
     with store._database.read() as c:
-        return _node(c.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}").fetchone())
+        assert isinstance(c, Connection)
+        return _node(c._raw.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}".encode()).fetchone())
 
 
 def _node(row: Any) -> Node:
@@ -235,17 +245,20 @@ def drivers(plan: Node) -> list[Node]:
     return [next(node for node in nodes(one) if "Index Name" in node) for one in innermost]
 
 
-def check_plan(names: tuple[str, ...], plan: Node, *, ascending: bool) -> None:
+def check_plan(names: tuple[str, ...], plan: Node, *, ascending: bool, common: bool) -> None:
     """Every table by an index, no more than pages sorted, and the driver walked in order between positions."""
     scans = [node for node in nodes(plan) if "Relation Name" in node]
     assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
     assert not sorts_whole_results(plan)
     walked = drivers(plan)
-    expected = {"anywhere": {"statement_object", "term_pkey"}}.get(names[0], {DRIVER[names[0]]})
-    assert {node["Index Name"] for node in walked} == expected
+    # Of two conditions it may take the one that it believes to be rarer: either index is walked in order. What is
+    # on half of the log it may look for in the log's own order.
+    ours = {DRIVER[name] for name in names} | ({"term_pkey"} if "anywhere" in names else set())
+    in_order = {"statement_pkey", "event_pkey"} if common or names == ("all",) else set()
+    assert {node["Index Name"] for node in walked} <= ours | in_order
     for node in walked:
-        assert "position >" in node["Index Cond"]
-        assert names[0] == "all" or " = " in node["Index Cond"]
+        assert node["Index Name"] in in_order or " = " in node["Index Cond"]
+        assert node["Index Name"] != DRIVER[names[0]] or '"position" >' in node["Index Cond"]
         assert node["Scan Direction"] == ("Forward" if ascending else "Backward")
 
 
@@ -254,7 +267,7 @@ def test_postgresql_walks_the_index_that_we_choose(large: SqlTenantStore, names:
     for plan_of, common, ascending in product((custom_plan, generic_plan), (False, True), (False, True)):
         plan = plan_of(large, selection_of(names, common=common, ascending=ascending))
         try:
-            check_plan(names, plan, ascending=ascending)
+            check_plan(names, plan, ascending=ascending, common=common)
         except AssertionError as error:
             error.add_note(f"{plan_of.__name__}, common={common}, ascending={ascending}: {json.dumps(plan)}")
             raise

@@ -1,11 +1,9 @@
-"""The port of the vault, over every adapter. A new adapter is one more line in ``PLACES``."""
+"""The port of the vault, over every adapter."""
 
 import hashlib
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -35,7 +33,7 @@ from tests.vaults import (
     PERIOD,
     TENANT,
     TEXT,
-    SqlitePlace,
+    VaultPlace,
     answer_openings,
     erase,
     mbox,
@@ -46,30 +44,15 @@ from tests.vaults import (
 )
 
 
-class VaultFactory(Protocol):
-    """A place with a vault in it."""
-
-    root: Path
-
-    def open(self) -> Vault: ...
-    def close(self) -> None: ...
-    def take_away(self, vault: Vault) -> None: ...
-    def expire(self, vault: Vault, tenant: str, slot: Slot) -> Destroyed: ...
-
-
-PLACES: dict[str, Callable[[Path], VaultFactory]] = {"sqlite": SqlitePlace}
-
-
-@pytest.fixture(params=PLACES)
-def vault_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VaultFactory]:
-    place = PLACES[request.param](tmp_path)
-    yield place
-    place.close()
+@pytest.fixture
+def place(vault_place: VaultPlace) -> VaultPlace:
+    """A place for the keys alone."""
+    return vault_place
 
 
 @pytest.fixture
-def vault(vault_factory: VaultFactory) -> Vault:
-    vault = vault_factory.open()
+def vault(place: VaultPlace) -> Vault:
+    vault = place.open()
     vault.create_tenant(TENANT)
     vault.create_tenant(OTHER)
     return vault
@@ -107,14 +90,14 @@ def test_an_unknown_tenant_is_not_found(vault: Vault, call: str) -> None:
 
 
 def test_a_destroyed_tenant_opens_nothing_in_any_instance_and_leaves_its_neighbour_whole(
-    vault: Vault, vault_factory: VaultFactory
+    vault: Vault, place: VaultPlace
 ) -> None:
-    other_instance = vault_factory.open()
+    other_instance = place.open()
     mine, theirs = sealed(vault, person(vault)), sealed(vault, person(vault, tenant=OTHER), tenant=OTHER)
     assert opened(other_instance, mine) == Plain(TEXT)
     vault.destroy_tenant(TENANT)
     vault.destroy_tenant(TENANT)
-    for instance in (vault, other_instance, vault_factory.open()):
+    for instance in (vault, other_instance, place.open()):
         with pytest.raises(NotFound):
             opened(instance, mine)
         assert opened(instance, theirs, OTHER) == Plain(TEXT)
@@ -146,12 +129,10 @@ def test_a_subject_is_found_only_after_it_was_enrolled(vault: Vault) -> None:
     assert vault.read(TENANT).lookup([mbox("ada"), mbox("bob")]) == {mbox("ada"): subject}
 
 
-def test_enrolling_again_gives_the_same_subject_in_every_instance(
-    vault: Vault, vault_factory: VaultFactory
-) -> None:
+def test_enrolling_again_gives_the_same_subject_in_every_instance(vault: Vault, place: VaultPlace) -> None:
     subject = person(vault)
     assert person(vault) == subject
-    assert person(vault_factory.open()) == subject
+    assert person(place.open()) == subject
 
 
 def test_two_tenants_never_share_a_subject(vault: Vault) -> None:
@@ -190,8 +171,8 @@ def test_the_same_text_of_another_kind_is_another_person(vault: Vault) -> None:
     assert len(set(vault.read(TENANT).enrol(kinds).values())) == 3
 
 
-def test_many_enrolling_the_same_person_at_once_get_one_subject(vault: Vault, vault_factory: VaultFactory) -> None:
-    instances = [vault, vault, vault_factory.open(), vault_factory.open()]
+def test_many_enrolling_the_same_person_at_once_get_one_subject(vault: Vault, place: VaultPlace) -> None:
+    instances = [vault, vault, place.open(), place.open()]
     start, found = threading.Barrier(len(instances)), []
 
     def enrol(instance: Vault) -> None:
@@ -213,11 +194,11 @@ def test_many_enrolling_the_same_person_at_once_get_one_subject(vault: Vault, va
 @pytest.mark.parametrize("category", Category)
 @pytest.mark.parametrize("data", [b"", TEXT, b"\0" * 100_000])
 def test_what_was_sealed_opens_in_every_instance(
-    vault: Vault, vault_factory: VaultFactory, category: Category, data: bytes
+    vault: Vault, place: VaultPlace, category: Category, data: bytes
 ) -> None:
     item = sealed(vault, person(vault), category=category, data=data)
     assert opened(vault, item) == Plain(data)
-    assert opened(vault_factory.open(), item) == Plain(data)
+    assert opened(place.open(), item) == Plain(data)
 
 
 def test_sealing_the_same_twice_looks_different(vault: Vault) -> None:
@@ -245,11 +226,11 @@ def test_outcomes_come_in_order_over_many_batches(vault: Vault) -> None:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_any_one_living_owner_opens_and_the_last_one_takes_it_along(
-    vault: Vault, vault_factory: VaultFactory, count: int
+    vault: Vault, place: VaultPlace, count: int
 ) -> None:
     owners = [person(vault, f"p{number}") for number in range(count)]
     item = sealed(vault, *owners)
-    other_instance = vault_factory.open()
+    other_instance = place.open()
     for owner in owners:
         for instance in (vault, other_instance):
             assert opened(instance, item) == Plain(TEXT)
@@ -288,11 +269,11 @@ def test_nothing_is_sealed_that_could_never_be_opened(vault: Vault) -> None:
         sealed(vault, subject, data=bytes(most + 1))
 
 
-def test_of_several_dead_owners_the_gentlest_verdict_is_given(vault: Vault, vault_factory: VaultFactory) -> None:
+def test_of_several_dead_owners_the_gentlest_verdict_is_given(vault: Vault, place: VaultPlace) -> None:
     ada, bob, eve = (person(vault, name) for name in ("ada", "bob", "eve"))
     item = sealed(vault, ada, bob, eve)
     erase(vault, ada)
-    vault_factory.expire(vault, TENANT, Slot(bob, Category.LEARNING, PERIOD))
+    place.expire(vault, TENANT, Slot(bob, Category.LEARNING, PERIOD))
     vault.begin_erasure(TENANT, eve)
     assert isinstance(opened(vault, item), Denied | Expired)
     vault.destroy(TENANT, eve, AT)
@@ -321,11 +302,11 @@ def test_bytes_that_are_no_envelope_are_corrupt(vault: Vault) -> None:
     assert {type(outcome) for outcome in vault.open_many(TENANT, items)} == {Corrupt}
 
 
-def test_a_vault_that_is_gone_is_unavailable_and_nothing_else(vault: Vault, vault_factory: VaultFactory) -> None:
+def test_a_vault_that_is_gone_is_unavailable_and_nothing_else(vault: Vault, place: VaultPlace) -> None:
     subject = person(vault)
     item, gone = sealed(vault, subject), sealed(vault, person(vault, "bob"))
     erase(vault, person(vault, "bob"))
-    vault_factory.take_away(vault)
+    place.take_away(vault)
     assert vault.open_many(TENANT, [item, gone, (somewhere(), Sealed(b""))]) == [Unavailable()] * 3
     for call in (
         lambda: vault.read(TENANT),
@@ -341,10 +322,8 @@ def test_a_vault_that_is_gone_is_unavailable_and_nothing_else(vault: Vault, vaul
 # --- erasure -------------------------------------------------------------------------------------------------
 
 
-def test_an_erasure_denies_first_and_then_erases_in_every_instance(
-    vault: Vault, vault_factory: VaultFactory
-) -> None:
-    other_instance, ada, bob = vault_factory.open(), person(vault), person(vault, "bob")
+def test_an_erasure_denies_first_and_then_erases_in_every_instance(vault: Vault, place: VaultPlace) -> None:
+    other_instance, ada, bob = place.open(), person(vault), person(vault, "bob")
     items = [sealed(vault, ada, category=category) for category in Category]
     kept = sealed(vault, bob)
     instances = (vault, other_instance)
@@ -355,7 +334,7 @@ def test_an_erasure_denies_first_and_then_erases_in_every_instance(
         assert set(instance.open_many(TENANT, items)) == {Denied()}
         assert instance.read(TENANT).denied == {ada}
     vault.destroy(TENANT, ada, AT)
-    for instance in (*instances, vault_factory.open()):
+    for instance in (*instances, place.open()):
         assert set(instance.open_many(TENANT, items)) == {Erased()}
         assert instance.read(TENANT).denied == frozenset()
         assert opened(instance, kept) == Plain(TEXT)
@@ -371,14 +350,12 @@ def test_an_erasure_in_one_tenant_denies_nothing_in_another(vault: Vault) -> Non
     assert vault.read(OTHER).denied == frozenset()
 
 
-def test_another_process_with_warm_caches_can_not_open_after_the_erasure(
-    vault: Vault, vault_factory: VaultFactory
-) -> None:
+def test_another_process_with_warm_caches_can_not_open_after_the_erasure(vault: Vault, place: VaultPlace) -> None:
     ada, bob = person(vault), person(vault, "bob")
     items = [sealed(vault, ada), sealed(vault, bob), sealed(vault, ada, bob)]
     processes = multiprocessing.get_context("spawn")
     ours, theirs = processes.Pipe()
-    process = processes.Process(target=answer_openings, args=(vault_factory.root, theirs), daemon=True)
+    process = processes.Process(target=answer_openings, args=(place.elsewhere(), theirs), daemon=True)
     process.start()
 
     def ask() -> list[str]:
@@ -406,19 +383,19 @@ def test_beginning_an_erasure_twice_moves_the_fence_once(vault: Vault) -> None:
     assert vault.read(TENANT).sequence == before + 1
 
 
-def test_destroying_again_answers_the_same_and_does_nothing(vault: Vault, vault_factory: VaultFactory) -> None:
+def test_destroying_again_answers_the_same_and_does_nothing(vault: Vault, place: VaultPlace) -> None:
     subject = person(vault)
     sealed(vault, subject)
     first = erase(vault, subject)
     before = vault.read(TENANT).sequence
     vault.begin_erasure(TENANT, subject)
-    assert [vault.destroy(TENANT, subject, AT), vault_factory.open().destroy(TENANT, subject, AT)] == [first] * 2
+    assert [vault.destroy(TENANT, subject, AT), place.open().destroy(TENANT, subject, AT)] == [first] * 2
     assert vault.read(TENANT).sequence == before == first.sequence
     assert (first.tenant, first.subject, first.reason, len(first.kids)) == (TENANT, subject, ERASED, 2)
 
 
-def test_destroying_the_same_subject_at_once_makes_one_entry(vault: Vault, vault_factory: VaultFactory) -> None:
-    instances = [vault, *(vault_factory.open() for _ in range(3))]
+def test_destroying_the_same_subject_at_once_makes_one_entry(vault: Vault, place: VaultPlace) -> None:
+    instances = [vault, *(place.open() for _ in range(3))]
     for round_ in range(5):
         subject = person(vault, f"p{round_}")
         vault.begin_erasure(TENANT, subject)
@@ -456,10 +433,10 @@ def test_the_tenants_own_subject_can_not_be_erased(vault: Vault) -> None:
     assert opened(vault, sealed(vault, subject)) == Plain(TEXT)
 
 
-def test_destroyed_names_only_what_was_erased(vault: Vault, vault_factory: VaultFactory) -> None:
+def test_destroyed_names_only_what_was_erased(vault: Vault, place: VaultPlace) -> None:
     ada, bob = person(vault), person(vault, "bob")
     sealed(vault, bob)
-    vault_factory.expire(vault, TENANT, Slot(bob, Category.LEARNING, PERIOD))
+    place.expire(vault, TENANT, Slot(bob, Category.LEARNING, PERIOD))
     entry = erase(vault, ada)
     assert vault.destroyed(TENANT, ada) == entry
     assert vault.destroyed(TENANT, bob) is None
@@ -476,15 +453,15 @@ def test_living_keys_counts_keys_and_directory_rows_down_to_zero(vault: Vault) -
     assert vault.living_keys(TENANT, subject) == 0
 
 
-def test_expiry_takes_one_key_and_leaves_the_person(vault: Vault, vault_factory: VaultFactory) -> None:
+def test_expiry_takes_one_key_and_leaves_the_person(vault: Vault, place: VaultPlace) -> None:
     subject = person(vault)
     old, new, name = (
         sealed(vault, subject, period="2025"),
         sealed(vault, subject, period="2026"),
         sealed(vault, subject, category=Category.IDENTITY, period=""),
     )
-    vault_factory.expire(vault, TENANT, Slot(subject, Category.LEARNING, "2025"))
-    for instance in (vault, vault_factory.open()):
+    place.expire(vault, TENANT, Slot(subject, Category.LEARNING, "2025"))
+    for instance in (vault, place.open()):
         assert instance.open_many(TENANT, [old, new, name]) == [Expired(), Plain(TEXT), Plain(TEXT)]
         assert person(instance) == subject
         assert opened(instance, sealed(instance, subject)) == Plain(TEXT)
@@ -506,12 +483,10 @@ def test_a_person_seen_again_after_erasure_is_a_new_subject(vault: Vault) -> Non
 # --- the fence -----------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_minted_under_a_reading_that_the_fence_has_left(
-    vault: Vault, vault_factory: VaultFactory
-) -> None:
+def test_nothing_is_minted_under_a_reading_that_the_fence_has_left(vault: Vault, place: VaultPlace) -> None:
     ada, bob = person(vault), person(vault, "bob")
     reading = vault.read(TENANT)
-    vault_factory.open().begin_erasure(TENANT, bob)
+    place.open().begin_erasure(TENANT, bob)
     slot = Slot(ada, Category.EXCHANGE, "2026-11")
     keys = vault.living_keys(TENANT, ada)
     for minting in (
@@ -546,17 +521,15 @@ def test_no_key_is_minted_for_a_subject_of_another_tenant(vault: Vault) -> None:
         vault.read(TENANT).ensure([Slot(stranger, Category.LEARNING, PERIOD)])
 
 
-def test_what_was_sealed_under_an_old_reading_dies_with_the_subject(
-    vault: Vault, vault_factory: VaultFactory
-) -> None:
+def test_what_was_sealed_under_an_old_reading_dies_with_the_subject(vault: Vault, place: VaultPlace) -> None:
     subject = person(vault)
     reading = vault.read(TENANT)
     reading.ensure([Slot(subject, Category.LEARNING, PERIOD)])
-    erase(vault_factory.open(), subject)
-    place = somewhere()
-    late = reading.seal([subject], Category.LEARNING, PERIOD, place, TEXT)
-    for instance in (vault, vault_factory.open()):
-        assert opened(instance, (place, late)) == Erased()
+    erase(place.open(), subject)
+    where = somewhere()
+    late = reading.seal([subject], Category.LEARNING, PERIOD, where, TEXT)
+    for instance in (vault, place.open()):
+        assert opened(instance, (where, late)) == Erased()
 
 
 def test_a_reading_keeps_its_sequence_and_the_next_one_sees_the_move(vault: Vault) -> None:
@@ -578,15 +551,13 @@ def test_enrolling_and_minting_do_not_move_the_fence(vault: Vault) -> None:
 # --- digests -------------------------------------------------------------------------------------------------
 
 
-def test_a_digest_is_stable_for_a_subject_and_different_for_others(
-    vault: Vault, vault_factory: VaultFactory
-) -> None:
+def test_a_digest_is_stable_for_a_subject_and_different_for_others(vault: Vault, place: VaultPlace) -> None:
     ada, bob = person(vault), person(vault, "bob")
     theirs = person(vault, tenant=OTHER)
     digest = vault.read(TENANT).digest(ada, TEXT)
     assert len(digest) == 16
     assert vault.read(TENANT).digest(ada, TEXT) == digest
-    assert vault_factory.open().read(TENANT).digest(ada, TEXT) == digest
+    assert place.open().read(TENANT).digest(ada, TEXT) == digest
     others = {vault.read(TENANT).digest(bob, TEXT), vault.read(OTHER).digest(theirs, TEXT)}
     assert len(others | {digest, vault.read(TENANT).digest(ada, b"")}) == 4
 

@@ -1,27 +1,33 @@
-"""kill -9 of a real server at random moments while threads post to it.
+"""kill -9 of a real service, and of the PostgreSQL server under it, at random moments while threads post to it.
 
-After every restart on the same data directory: what was acknowledged is there once and whole; what was not is
-whole or absent; the tables of the file agree; the reports equal a rebuild. ``pytest -m full`` kills 20 times.
+After every restart on the same store: what was acknowledged is there once and whole; what was not is whole or
+absent; the tables agree; the reports equal a rebuild. ``pytest -m full`` kills 20 times.
 """
 
 import random
-import sqlite3
+import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
+from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
 
 from lrs.adapters.sql.index import unpack_terms
+from lrs.bootstrap import build
+from lrs.config import Settings
 from lrs.domain.events import ExchangeRecorded, StatementRecorded
 from lrs.domain.subjects import Subject
 from lrs.recording.drafts import exchange_stream
+from tests.places import environment, on_postgres, tenant_rows, vault_rows
+from tests.postgres import Databases, Server
 from tests.running import Service
 from tests.subjects import (
     TENANT,
@@ -32,8 +38,6 @@ from tests.subjects import (
     came_back,
     exchange,
     inside,
-    open_system,
-    rows_of,
     statement,
     voiding,
 )
@@ -62,6 +66,7 @@ class Poster:
     draw: random.Random
     requests: list[Request] = field(default_factory=list)
     voidable: list[str] = field(default_factory=list)
+    refused: int = 0
 
     def run(self) -> None:
         """Post until a request gets no answer."""
@@ -72,10 +77,23 @@ class Poster:
                 answer = self._send(request)
             except httpx2.TransportError:
                 return
-            assert answer.status_code in {200, 201, 204}, (request.kind, answer.status_code, answer.text)
-            request.acknowledged = True
-            if request.kind in {"post", "put", "batch"}:
-                self.voidable += [one["id"] for one in request.sent]
+            self._acknowledge(request, answer)
+
+    def run_until(self, stop: Event) -> None:
+        """Post while the store comes and goes: what is answered by a 503 is sent again until it is taken."""
+        while not stop.is_set():
+            request = self._next()
+            self.requests.append(request)
+            while (answer := self._send(request)).status_code == 503:
+                self.refused += 1
+                time.sleep(0.05)
+            self._acknowledge(request, answer)
+
+    def _acknowledge(self, request: Request, answer: httpx2.Response) -> None:
+        assert answer.status_code in {200, 201, 204}, (request.kind, answer.status_code, answer.text)
+        request.acknowledged = True
+        if request.kind in {"post", "put", "batch"}:
+            self.voidable += [one["id"] for one in request.sent]
 
     def _next(self) -> Request:
         kind = self.draw.choices(("post", "batch", "put", "exchange", "void"), (4, 3, 2, 2, 1))[0]
@@ -170,17 +188,20 @@ def check_exchanges(acme: Inside, requests: list[Request]) -> None:
     assert {stream for stream, request in sent.items() if request.acknowledged} <= stored.keys()
 
 
-def check_file(path: Path) -> None:
+def check_tables(place: Settings) -> None:
     """The tables agree: gapless positions, an index row for every record, an agent for every reference."""
-    with closing(sqlite3.connect(path)) as connection:
-        (head,) = connection.execute("SELECT position FROM head").fetchone()
-        events = connection.execute(
-            "SELECT position, stored, originator_id, originator_version, topic, state FROM event ORDER BY position"
-        ).fetchall()
-        statements = dict(connection.execute("SELECT position, terms FROM statement"))
-        terms = Counter(position for _, position in connection.execute("SELECT term, position FROM term"))
-        agents = set(connection.execute("SELECT subject, number FROM agent"))
-        voided = dict(connection.execute("SELECT voiding, target FROM voided"))
+
+    def rows(sql: str) -> list[Any]:
+        return tenant_rows(place, TENANT, sql)
+
+    head = rows("SELECT position FROM head")[0][0]
+    events: list[Any] = rows(
+        "SELECT position, stored, originator_id, originator_version, topic, state FROM event ORDER BY position"
+    )
+    statements = dict(rows("SELECT position, terms FROM statement"))
+    terms = Counter(position for _, position in rows("SELECT term, position FROM term"))
+    agents = {(subject, number) for subject, number in rows("SELECT subject, number FROM agent")}
+    voided = dict(rows("SELECT voiding, target FROM voided"))
     assert [event[0] for event in events] == list(range(1, head + 1))
     assert [event[1] for event in events] == sorted(event[1] for event in events)
     assert {event[0] for event in events if event[4] == StatementRecorded.TOPIC} == statements.keys()
@@ -217,18 +238,18 @@ def check_streams(
 def check_people(acme: Inside) -> None:
     """Every subject of the log is the vault's, with its keys; there may be more in the vault, never fewer."""
     in_log = {row[0] for row in acme.rows("SELECT DISTINCT subject FROM agent")}
-    vault = acme.system.settings.data_dir / "vault.db"
-    keys = {row[0] for row in rows_of(vault, "SELECT subject FROM data_key WHERE category = 'identity'")}
-    enrolled = {row[0] for row in rows_of(vault, "SELECT subject FROM directory")}
+    place = acme.system.settings
+    keys = {row[0] for row in vault_rows(place, "SELECT subject FROM data_key WHERE category = 'identity'")}
+    enrolled = {row[0] for row in vault_rows(place, "SELECT subject FROM directory")}
     assert in_log <= keys == enrolled
 
 
 def check_all(service: Service, auth: tuple[str, str], requests: list[Request]) -> None:
-    """Everything, with the restarted service first and the file afterwards."""
+    """Everything, with the restarted service first and the tables afterwards."""
     with service.client(auth) as http:
         check_statements(Asking(http), requests)
-    check_file(service.data_dir / "tenants" / f"{TENANT}.db")
-    system = open_system(service.data_dir)
+    check_tables(service.settings)
+    system = build(service.settings)
     try:
         acme = inside(system)
         check_exchanges(acme, requests)
@@ -271,3 +292,65 @@ def test_whatever_was_acknowledged_survives_twenty_kills(service: Service) -> No
     counts = kill_again_and_again(service, KILLS, seed=1_000)
     sys.stdout.write(f"{dict(counts)}\n")
     assert counts["acknowledged"] > KILLS
+
+
+# --- the server under it -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A PostgreSQL of the test's own, as an operator runs it: it waits for the disk."""
+    made = Server(sync=True).make()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def on_server(server: Server, tmp_path: Path) -> Iterator[Service]:
+    """A running service on it."""
+    place = on_postgres(tmp_path / "data", Databases(server.dsn))
+    service = Service(place.data_dir, environment=environment(place))
+    service.lrs("tenant", "create", TENANT)
+    service.start()
+    yield service
+    service.kill()
+
+
+def kill_the_server(server: Server, service: Service, kills: int, seed: int) -> Counter[str]:
+    """Several threads post; again and again the server dies under the service, which is never restarted."""
+    auth = service.credential(TENANT)
+    draw, stop = random.Random(seed), Event()
+    posters = [Poster(service.client(auth), random.Random(draw.random())) for _ in range(POSTERS)]
+    with ThreadPoolExecutor(POSTERS) as pool:
+        running = [pool.submit(poster.run_until, stop) for poster in posters]
+        try:
+            for _ in range(kills):
+                time.sleep(draw.uniform(*SECONDS_BEFORE_THE_KILL) + 0.3)
+                server.stop(signal.SIGKILL)
+                time.sleep(draw.uniform(0, 1))
+                server.start()
+        finally:
+            time.sleep(1)
+            stop.set()
+        for one in running:
+            one.result(120)
+    for poster in posters:
+        poster.http.close()
+    requests = [request for poster in posters for request in poster.requests]
+    check_all(service, auth, requests)
+    assert "Traceback" not in service.log()
+    return figures(requests, kills) + Counter(refused=sum(poster.refused for poster in posters))
+
+
+def test_whatever_was_acknowledged_survives_a_kill_of_the_server(server: Server, on_server: Service) -> None:
+    counts = kill_the_server(server, on_server, 3, seed=1)
+    assert counts["acknowledged"] == counts["requests"] > 3
+    assert counts["refused"]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1_200)
+def test_whatever_was_acknowledged_survives_twenty_kills_of_the_server(server: Server, on_server: Service) -> None:
+    counts = kill_the_server(server, on_server, KILLS, seed=2_000)
+    sys.stdout.write(f"{dict(counts)}\n")
+    assert counts["acknowledged"] == counts["requests"] > KILLS

@@ -16,7 +16,18 @@ from lrs.domain.errors import NotFound
 from lrs.domain.sealing import Category, Denied, Erased, Outcome, Plain
 from lrs.domain.subjects import State
 from lrs.ports import Reading, StaleFence
-from tests.vaults import AT, OTHER, TENANT, Item, SqlitePlace, mbox, somewhere
+from tests.vaults import (
+    AT,
+    OTHER,
+    TENANT,
+    Item,
+    PostgresPlace,
+    SqlitePlace,
+    VaultDatabases,
+    VaultPlace,
+    mbox,
+    somewhere,
+)
 
 TENANTS = (TENANT, OTHER)
 NAMES = ("ada", "bob", "eve")
@@ -37,12 +48,16 @@ class Kept:
 
 
 class VaultMachine(RuleBasedStateMachine):
-    """Two tenants, two instances on the same files, and what a plain model says of them."""
+    """Two tenants, two instances of the same vault, and what a plain model says of them."""
+
+    def new_place(self, root: Path) -> VaultPlace:
+        """Where this run's vault lives."""
+        return SqlitePlace(root)
 
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.place = SqlitePlace(Path(self.folder.name))
+        self.place = self.new_place(Path(self.folder.name))
         self.vaults: list[KeyVault] = [self.place.open(), self.place.open()]
         for tenant in TENANTS:
             self.vaults[0].create_tenant(tenant)
@@ -54,7 +69,7 @@ class VaultMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "place"):
-            self.place.close()
+            self.place.remove()
             self.folder.cleanup()
 
     # --- what may happen -------------------------------------------------------------------------------------
@@ -150,8 +165,10 @@ class VaultMachine(RuleBasedStateMachine):
 
     @rule(instance=instances)
     def reopen(self, instance: int) -> None:
+        """Another process takes over: its readings are its own."""
         self.vaults[instance].close()
         self.vaults[instance] = self.place.open()
+        self.readings.clear()
 
     # --- what must hold --------------------------------------------------------------------------------------
 
@@ -193,13 +210,43 @@ class VaultMachine(RuleBasedStateMachine):
             assert (self.vaults[0].living_keys(tenant, subject) == 0) == (state is State.ERASED)
 
 
-TestVault = VaultMachine.TestCase
-TestVault.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+class PostgresMachine(VaultMachine):
+    """The same on PostgreSQL."""
+
+    databases: VaultDatabases
+
+    def new_place(self, root: Path) -> VaultPlace:
+        """A database that was emptied."""
+        return PostgresPlace(root, self.databases)
 
 
 class LongVaultMachine(VaultMachine):
     """The same for longer."""
 
 
+class LongPostgresMachine(PostgresMachine):
+    """The same for longer on PostgreSQL."""
+
+
+@pytest.fixture
+def on_server(vault_databases: VaultDatabases) -> None:
+    PostgresMachine.databases = vault_databases
+
+
+SHORT = settings(max_examples=15, stateful_step_count=25, deadline=None)
+# A message to a server costs what many calls to SQLite do.
+SHORT_ON_SERVER = settings(max_examples=3, stateful_step_count=15, deadline=None)
+LONG = settings(max_examples=250, stateful_step_count=60, deadline=None)
+LONG_ON_SERVER = settings(max_examples=40, stateful_step_count=50, deadline=None)
+
+TestVault = VaultMachine.TestCase
+TestVault.settings = SHORT
+
+TestVaultOnPostgres = pytest.mark.usefixtures("on_server")(PostgresMachine.TestCase)
+TestVaultOnPostgres.settings = SHORT_ON_SERVER
+
 TestVaultAtLength = pytest.mark.full(LongVaultMachine.TestCase)
-TestVaultAtLength.settings = settings(max_examples=250, stateful_step_count=60, deadline=None)
+TestVaultAtLength.settings = LONG
+
+TestVaultOnPostgresAtLength = pytest.mark.full(pytest.mark.usefixtures("on_server")(LongPostgresMachine.TestCase))
+TestVaultOnPostgresAtLength.settings = LONG_ON_SERVER

@@ -14,11 +14,10 @@ from starlette.requests import Request
 
 from api.access import Access
 from api.waking import woken
-from lrs.bootstrap import System
+from lrs.bootstrap import System, build
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import Forbidden, Unauthenticated
 from lrs.tenancy import Credentials
-from lrs.bootstrap import build
 
 WAIT = 30
 SECRET = "an-ocelot-in-a-top-hat"

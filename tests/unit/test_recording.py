@@ -14,7 +14,7 @@ from lrs.adapters.clock import SystemClock
 from lrs.bootstrap import System
 from lrs.domain.errors import KeyStoreUnavailable, LetheError, StatementConflict, StoreUnavailable
 from lrs.recording.drafts import Draft, exchange_draft, exchange_stream, statement_draft
-from lrs.recording.groups import GroupCommit, Submission
+from lrs.recording.groups import GROUP_DRAFTS_MAX, WORKERS, GroupCommit, Submission
 from lrs.recording.recorder import Recorder
 from tests.places import PUBLIC_URL, vault_rows
 from tests.subjects import (
@@ -110,6 +110,30 @@ def test_a_caller_who_goes_away_takes_nothing_back() -> None:
     assert left.result(WAIT)
     assert stays.result(WAIT)
     groups.close()
+
+
+def test_a_flood_on_some_tenants_does_not_starve_another() -> None:
+    """As many are flooded as there are workers; who comes after them is served before any flood is over."""
+    served: list[str] = []
+    began = Event()
+
+    def write(tenant: str, group: list[Submission]) -> list[Submission]:
+        assert began.wait(WAIT)
+        served.append(tenant)
+        for submission in group:
+            submission.succeed()
+        return []
+
+    groups = GroupCommit(write)
+    whole_group = [draft(statement(ADA))] * GROUP_DRAFTS_MAX
+    flood = [groups.submit(f"flooded-{n}", whole_group) for _ in range(30) for n in range(WORKERS)]
+    one = groups.submit("small", [draft(statement(ADA))])
+    began.set()
+    for future in (*flood, one):
+        future.result(WAIT)
+    groups.close()
+    assert served.index("small") <= 2 * WORKERS
+    assert all(served.count(f"flooded-{n}") == 30 for n in range(WORKERS))
 
 
 # --- the fence moves while a group is written -----------------------------------------------------------------

@@ -57,6 +57,8 @@ _REPLICA_SECONDS_MAX = 1.0
 # The server takes at most 65,535 parameters a statement; messages stay small, too.
 _PARAMETERS_MAX = 20_000
 _BYTES_MAX = 4 * 1024 * 1024
+# A statement of more rows gains a tenth by being prepared (measured), and takes a kilobyte a row.
+_ROWS_PREPARED_MAX = 8
 # A broken connection before the first statement: others in the pool are probably broken, too.
 _BEGINNINGS_MAX = 20
 _CONNECTING = {
@@ -240,7 +242,10 @@ class Connection:
         return _Count(
             sum(
                 self._raw.execute(
-                    _many(before, marks, after, len(part)), [value for row in part for value in row]
+                    _many(before, marks, after, len(part)),
+                    [value for row in part for value in row],
+                    # Prepared by every connection, in every number of rows, they would fill the server's memory.
+                    prepare=None if len(part) <= _ROWS_PREPARED_MAX else False,
                 ).rowcount
                 for part in _parts(rows)
             )
@@ -273,7 +278,7 @@ def _translated(sql: str) -> bytes:
     return sql.replace("?", "%s").encode()
 
 
-@functools.lru_cache(1_000)
+@functools.lru_cache(200)
 def _many(before: str, marks: str, after: str, rows: int) -> bytes:
     return _translated(before + ",".join([marks] * rows) + after)
 

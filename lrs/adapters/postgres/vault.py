@@ -57,7 +57,7 @@ def open_postgres_vault(
                 check_no_keys(key_dir, unfinished=fence is not None)
             root = find_root(key_dir, root_key, root_file, fresh=fresh)
             if fresh:
-                _create(database, key_dir, root, fence[0] if fence else None)
+                _create(database, key_dir, root)
             vault = unlock(database, key_dir, root)
     except BaseException:
         database.close()
@@ -73,11 +73,15 @@ def _move(vault: KeyVault, raw: Raw) -> None:
         vault.move(Connection(raw))
 
 
-def _create(database: Database, key_dir: Path, root: bytes, draft: str | None) -> None:
-    vault_id = draft or uuid4().hex
-    if draft is None:
-        with database.write() as connection:
-            connection.execute("INSERT INTO fence VALUES (1, ?, ?, 0)", (vault_id, _DRAFT))
-    make_first_epoch_key(key_dir, root, vault_id)
+def _create(database: Database, key_dir: Path, root: bytes) -> None:
     with database.write() as connection:
-        connection.execute("UPDATE fence SET epoch = ? WHERE epoch = ?", (FIRST_EPOCH, _DRAFT))
+        connection.execute(
+            "INSERT INTO fence VALUES (1, ?, ?, 0) ON CONFLICT (one) DO NOTHING", (uuid4().hex, _DRAFT)
+        )
+    with database.write() as connection:
+        # Whoever starts on another host, with a key directory of its own, waits here, and then finds the vault
+        # made, and no key for it.
+        vault_id, epoch = connection.execute("SELECT vault, epoch FROM fence FOR UPDATE").fetchall()[0]
+        if epoch == _DRAFT:
+            make_first_epoch_key(key_dir, root, vault_id)
+            connection.execute("UPDATE fence SET epoch = ?", (FIRST_EPOCH,))

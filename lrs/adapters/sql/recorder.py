@@ -53,7 +53,7 @@ class EventRecorder(ProcessRecorder):
 
     # --- appending -------------------------------------------------------------------------------------------
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """The positions of the events. IntegrityError, StaleFence."""
         with self._database.write() as c:
             positions: list[int] = []

@@ -127,6 +127,11 @@ class StatementIndex:
         sql = "SELECT subject, max(number) FROM agent WHERE subject IN ({}) GROUP BY subject"
         return {UUID(bytes=row[0]): row[1] for row in self._of(sql, subjects)}
 
+    def streams(self, ids: Iterable[UUID]) -> list[StoredEvent]:
+        """Every event of these streams."""
+        sql = "SELECT originator_id, originator_version, topic, state FROM event WHERE originator_id IN ({})"
+        return [StoredEvent(UUID(bytes=row[0]), *row[1:]) for row in self._of(sql, ids)]
+
     def versions(self, streams: Iterable[UUID]) -> dict[UUID, int]:
         """The latest version of each stream that exists."""
         sql = (

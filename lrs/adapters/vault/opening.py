@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from lrs.adapters.sql.database import Database
 from lrs.adapters.sqlite import database as sqlite
-from lrs.adapters.vault import roots, wrapping
+from lrs.adapters.vault import dictionary, roots, wrapping
 from lrs.adapters.vault.ledger import Mirror
 from lrs.adapters.vault.schema import TABLES
 from lrs.adapters.vault.vault import KeyVault
@@ -66,6 +66,7 @@ def alone_in(key_dir: Path) -> Iterator[None]:
 def unlock(database: Database, key_dir: Path, root: bytes) -> KeyVault:
     """The vault in this database (steps 2 and 3); the database is closed when it does not open."""
     try:
+        dictionary.dictionary(dictionary.LATEST)  # a damaged one stops the start, not the first seal
         vault_id, epoch = _name_and_epoch(database)
         epoch_key = read_epoch_key(key_dir, root, vault_id, epoch)
         vault = KeyVault(database, epoch_key, epoch, Mirror(mirror_file(key_dir)))

@@ -45,6 +45,7 @@ from lrs.domain.subjects import State
 
 _DEAD: dict[str | None, Erased | Expired] = {ERASED: Erased(), EXPIRED: Expired()}
 _FENCE = "epoch, sequence"
+Fence = tuple[int, int]
 # One reading of the fence serves at most this many openings.
 FENCED_OPENINGS_MAX = 500
 
@@ -58,6 +59,7 @@ class KeyVault:
         self._epoch = epoch
         self._mirror = mirror
         self._known = Known(0, -1)
+        self._reached: Fence = (0, -1)
 
     def close(self) -> None:
         """Let go of connections and of every key."""
@@ -72,11 +74,26 @@ class KeyVault:
 
     def _look(self) -> Known:
         """Read the fence; what is cached, if it still stands there. VaultRefused when the epoch has closed."""
-        return self._known_at(*self.database.look(_FENCE, "fence"))
+        reached = self._reached  # read before the fence is asked: another thread may get further meanwhile
+        return self._known_at(*self._checked(self.database.look(_FENCE, "fence"), reached))
 
-    def known(self, connection: Connection) -> Known:
-        """The same, in the snapshot in which more is read."""
-        return self._known_at(*connection.execute(f"SELECT {_FENCE} FROM fence").fetchone())
+    def known(self, connection: Connection, reached: Fence = (0, -1)) -> Known:
+        """The same, in the snapshot in which more is read; begun after the fence was seen at ``reached``."""
+        row = connection.execute(f"SELECT {_FENCE} FROM fence").fetchone()
+        return self._known_at(*self._checked(row, reached))
+
+    def _checked(self, row: Row, reached: Fence) -> Fence:
+        """Where the fence stands. VaultRefused when there is none, or when it stands before a place that it had
+        reached: an older copy of the vault was put in its place, with keys that were destroyed since."""
+        if row is None:
+            raise VaultRefused("the vault's fence is missing: the vault was altered")
+        fence: Fence = (row[0], row[1])
+        if fence < reached:
+            raise VaultRefused(
+                "an older copy took the vault's place: start again, to destroy what it brought back"
+            )
+        self._reached = max(self._reached, fence)
+        return fence
 
     def _known_at(self, epoch: int, sequence: int) -> Known:
         known = self._known
@@ -88,11 +105,11 @@ class KeyVault:
         return known
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[Connection, tuple[int, int]]]:
+    def writing(self) -> Iterator[tuple[Connection, Fence]]:
         """A transaction that is alone in the vault, and where the fence stands in it (epoch, sequence)."""
-        locked = f"SELECT {_FENCE} FROM fence{self.database.for_update}"
+        locked, reached = f"SELECT {_FENCE} FROM fence{self.database.for_update}", self._reached
         with self.database.write() as connection:
-            yield connection, tuple(connection.execute(locked).fetchone())
+            yield connection, self._checked(connection.execute(locked).fetchone(), reached)
 
     def _denied(self, connection: Connection, known: Known, tenant: str) -> frozenset[UUID]:
         if tenant not in known.denied:
@@ -107,7 +124,7 @@ class KeyVault:
         known = self._look()
         if tenant not in known.denied or tenant not in known.tenants:
             with self.database.read() as connection:
-                known = self.known(connection)
+                known = self.known(connection, (known.epoch, known.sequence))
                 self._denied(connection, known, tenant)
                 self.tenant_keys(connection, known, tenant)
         return VaultReading(self, tenant, known, known.tenants[tenant])
@@ -118,6 +135,7 @@ class KeyVault:
         """Mint a tenant's keys; again for a tenant that has them: nothing."""
         with self.writing() as (connection, fence):
             self._known_at(*fence)  # not under the key of an epoch that was closed meanwhile
+            self._finish_interrupted(connection)  # the end of an older tenant of this name must not come later
             if connection.execute("SELECT 1 FROM tenant_key WHERE tenant = ?", (tenant,)).fetchone():
                 return
             fresh = {
@@ -221,7 +239,7 @@ class KeyVault:
         states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
         if tenant not in known.denied or len(states) < len(kids):
             with self.database.read() as connection:
-                known = self.known(connection)
+                known = self.known(connection, (known.epoch, known.sequence))
                 self._denied(connection, known, tenant)
                 keys = self.tenant_keys(connection, known, tenant)
                 states = self._states(connection, known, tenant, keys, kids)
@@ -345,13 +363,16 @@ def _find_keys(
             (tenant, *part),
         ).fetchall()
         yield from ((kid, _DEAD[reason]) for kid, reason in dead if reason in _DEAD)
-        living = [kid for kid in part if kid not in {kid for kid, _ in dead}]
+        listed = {kid for kid, _ in dead}
+        living = [kid for kid in part if kid not in listed]
+        if not living:
+            continue  # PostgreSQL takes no empty list
         rows = connection.execute(
             "SELECT subject, category, period, kid, wrapped FROM data_key"
             f" WHERE tenant = ? AND kid IN ({marks(living)})",
             (tenant, *living),
         ).fetchall()
-        for row in rows if living else ():
+        for row in rows:
             if (key := unwrap_data_key(tenant, keys, *row)) is not None:
                 yield key.key.kid, key
 

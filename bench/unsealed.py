@@ -1,0 +1,56 @@
+"""``python -m bench.unsealed serve ...``: the service with sealing switched off, to see what sealing costs.
+
+NEVER FOR ANYTHING ELSE: what is recorded so lies open. The envelope keeps its form and its key id, so that all the
+rest (keys, the fence, taking apart) goes on as ever. ``BENCH_UNSEALED`` says what is left out:
+
+    seal    the cipher, its nonce and what it is bound to; it is compressed all the same
+    all     compression, too
+"""
+
+import os
+from collections.abc import Sequence
+
+from lrs.adapters.vault import dictionary
+from lrs.adapters.vault import envelope as envelopes
+from lrs.adapters.vault.envelope import DataKey, Envelope
+from lrs.cli import main
+from lrs.domain.sealing import Place
+
+_HEAD = bytes((envelopes.VERSION, envelopes.ONE_KEY, dictionary.LATEST))
+_NONCE = bytes(12)
+_TAG = bytes(16)
+
+
+def switch_off(mode: str) -> None:
+    """From now on, in this process."""
+    seal, open_with = envelopes.seal, envelopes.open_with
+
+    def left_open(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
+        if len(keys) > 1:
+            return seal(tenant, place, keys, data)
+        return _HEAD + keys[0].kid + _NONCE + dictionary.compress(data) + _TAG
+
+    def opened(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
+        if envelope.shares:
+            return open_with(tenant, place, envelope, key)
+        packed = envelope.ciphertext[: -len(_TAG)]
+        data = dictionary.decompress(envelope.head[2], packed, envelopes.OPENED_BYTES_MAX)
+        assert data is not None
+        return data
+
+    envelopes.seal, envelopes.open_with = left_open, opened
+    if mode == "all":
+        dictionary.compress, dictionary.decompress = _compress, _decompress
+
+
+def _compress(data: bytes) -> bytes:
+    return data
+
+
+def _decompress(version: int, frame: bytes, bytes_max: int) -> bytes:  # noqa: ARG001
+    return frame
+
+
+if __name__ == "__main__":
+    switch_off(os.environ["BENCH_UNSEALED"])
+    main()
