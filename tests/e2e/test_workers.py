@@ -26,7 +26,7 @@ from tests.e2e.cluster import STORE, VAULT, Cluster, cluster_on, environment, pr
 from tests.e2e.load import check_log, check_service_log, check_stored
 from tests.postgres import Server
 from tests.running import Service
-from tests.subjects import TENANT, Asking, Json, agent, statement
+from tests.subjects import TENANT, Asking, Json, agent, inside, statement
 
 TAKEN_OVER_SECONDS_MAX = 16.0
 ERASURES, ERASURES_IN_A_SLICE = 20, 3
@@ -279,6 +279,8 @@ def test_a_tenant_of_the_same_name_is_another_in_all_processes(nodes: Nodes) -> 
         for http in clients:
             assert {one["id"] for one in Asking(http).found()} == {same["id"], own["id"]}
             assert len(Asking(http).found_by(agent("ada"))) == 1
+        # This process made the store anew: its terms are the right ones.
+        assert len(inside(nodes.system, "globex").found_by(agent("ada"))) == 1
         nodes.system.tenants.delete("globex")
         assert {http.get("/xapi/statements").status_code for http in clients} == {401}
     for service in nodes.services:
