@@ -146,6 +146,13 @@ class Server:
             self._process = None
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        return True
+
     @staticmethod
     def _kill_all(postmaster: int) -> None:
         """The server and its children, who are sessions of their own; none is left to touch the files."""

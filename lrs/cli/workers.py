@@ -5,6 +5,7 @@
 2. When all say that they are ready, the parent says so.
 3. A worker that dies is replaced. One that can not even start ends the whole service: the operator should see it.
 4. SIGTERM and SIGINT go to every worker; each finishes what it is at.
+5. A worker whose parent has died ends as at a signal: nobody would replace it, and it would hold the address.
 """
 
 import logging
@@ -12,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -22,6 +24,7 @@ log = logging.getLogger("lethe.workers")
 
 Work = Callable[[socket.socket, Callable[[str], None]], None]
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _RESTART_PAUSE_SECONDS = 1.0
 _DRAIN_SECONDS_MAX = 30.0
 
@@ -46,10 +49,12 @@ class Workers:
         self._count = count
         self._running: set[int] = set()
         self._stopping = False
+        # Nothing is ever said here: it ends with the parent, and so the workers hear of that.
+        self._parent, self._held_open = os.pipe()
 
     def run(self, ready: Callable[[str], None]) -> int:
         """Serve until a signal; the exit code. ``ready`` hears the URL once all are."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDING:
             signal.signal(number, self._stop)
         urls = [self._start() for _ in range(self._count)]
         if not all(urls):
@@ -65,12 +70,18 @@ class Workers:
     def _start(self) -> str:
         """Start a worker; its URL when it is ready, empty when it did not come that far."""
         told, tell = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(told)
-            self._be_worker(tell)
+        # A signal comes before, when nobody is started any more, or finds the new worker among the running.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            if not self._stopping:
+                child = os.fork()
+                if child == 0:
+                    os.close(told)
+                    self._be_worker(tell)
+                self._running.add(child)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         os.close(tell)
-        self._running.add(child)
         with os.fdopen(told) as pipe:
             return pipe.readline().strip()
 
@@ -78,8 +89,11 @@ class Workers:
         """What the child does; it does not return."""
         code = 1
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for number in _ENDING:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            os.close(self._held_open)
+            threading.Thread(target=_end_with, args=(self._parent,), daemon=True).start()
             self._work(listen_address(*self._address), lambda url: _say(tell, url))
             code = 0
         except SystemExit as end:
@@ -99,7 +113,7 @@ class Workers:
         self._running.discard(child)
         if not self._stopping:
             time.sleep(_RESTART_PAUSE_SECONDS)
-            self._start()
+            self._start()  # or nobody, when a signal came meanwhile
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -114,6 +128,11 @@ class Workers:
             time.sleep(0.02)
         for child in self._running:
             os.kill(child, signal.SIGKILL)
+
+
+def _end_with(parent: int) -> None:
+    os.read(parent, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _say(pipe: int, url: str) -> None:

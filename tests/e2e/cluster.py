@@ -39,7 +39,7 @@ class Cluster:
     def sql(self, query: str, *values: Any, database: str = STORE) -> list[tuple[Any, ...]]:
         """What a query finds, as the superuser and past the proxies."""
         with psycopg.connect(self.server.dsn_of(database), autocommit=True) as connection:
-            found = connection.execute(query.encode(), values)
+            found = connection.execute(query.encode(), values or None)
             return found.fetchall() if found.description else []
 
     def terminate_all(self) -> None:

@@ -163,12 +163,12 @@ def test_a_commit_that_did_not_wait_for_the_stand_by_is_not_acknowledged(tmp_pat
         one = statement(ADA)
         with made.service.client(made.auth) as http, cancelled_waits(made.primary) as cancelled:
             with made.standby_stopped():
-                for _ in range(2):  # sent again it is found stored, and is still on one machine only
-                    began = time.monotonic()
-                    answer = http.post("/xapi/statements", json=one)
-                    assert answer.status_code == 503, answer.text
-                    assert answer.headers["Retry-After"]
-                    assert time.monotonic() - began < 20
+                # It is tried again, found stored, and is still on one machine only.
+                began = time.monotonic()
+                answer = http.post("/xapi/statements", json=one)
+                assert answer.status_code == 503, answer.text
+                assert answer.headers["Retry-After"]
+                assert time.monotonic() - began < 20
             assert cancelled
             wait_until_stores(made.service, made.auth)
             answer = http.post("/xapi/statements", json=one)

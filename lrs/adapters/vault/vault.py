@@ -210,9 +210,13 @@ class KeyVault:
 
     def move(self, connection: Connection) -> None:
         """The database is another copy, which may lack what was committed last: forget what was read from the one
-        before, and bring its ledger up to the mirror. VaultRefused."""
-        connection.execute(f"SELECT {_FENCE} FROM fence{self.database.for_update}").fetchone()
+        before, bring its ledger up to the mirror, and its fence to where it was reached. VaultRefused."""
+        epoch, _ = connection.execute(f"SELECT {_FENCE} FROM fence{self.database.for_update}").fetchone()
+        if epoch != self._epoch:
+            raise VaultRefused("another copy took the vault's place, which is of another epoch")
         catch_up(connection, list(self._mirror.entries()))
+        reached = self._reached[1]
+        connection.execute("UPDATE fence SET sequence = ? WHERE sequence < ?", (reached, reached))
         self._known = Known(0, -1)
 
     # --- opening ---------------------------------------------------------------------------------------------
