@@ -34,7 +34,7 @@ class RecorderWithoutPositions(EventRecorder):
     """An aggregate recorder has no notification log, so its test case wants none of the positions that ours
     gives out. All else is the same."""
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:  # type: ignore[override]
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
         """As the recorder does, but without its answer."""
         super().insert_events(stored_events, **kwargs)
 
