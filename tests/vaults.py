@@ -45,8 +45,8 @@ TABLES = ("destroyed_key", "ledger", "directory", "data_key", "subject", "tenant
 # How long a test waits for a connection to a server that is not there.
 POOL_SECONDS_MAX = 1.0
 # Tests of what only one kind of place has.
-sqlite_only = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-postgres_only = pytest.mark.parametrize("place", ["postgres"], indirect=True)
+sqlite_only = pytest.mark.parametrize("vault_place", ["sqlite"], indirect=True)
+postgres_only = pytest.mark.parametrize("vault_place", ["postgres"], indirect=True)
 Item = tuple[Place, Sealed]
 Rows = dict[str, list[tuple[Any, ...]]]
 

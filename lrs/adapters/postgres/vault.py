@@ -69,7 +69,7 @@ def open_postgres_vault(
 def _move(vault: KeyVault, raw: Raw) -> None:
     """The vault's next server: before anything is asked of it, it destroys what the last one had destroyed."""
     with raw.transaction():
-        raw.execute(f"SET LOCAL search_path = {VAULT_SCHEMA}")
+        raw.execute(f'SET LOCAL search_path = "{VAULT_SCHEMA}"')
         vault.move(Connection(raw))
 
 
