@@ -182,8 +182,10 @@ def _tracked(view: str, number: int) -> str:
 
 
 def _move_tracking(c: Connection, of: Generation, end: int) -> None:
-    """From where the caller saw it to ``end``, or not at all: another runner waits here, and then sees itself
+    """On from where the caller saw it to ``end``, or not at all: another runner waits here, and then sees itself
     beaten."""
+    if end <= of.position:
+        raise RecordConflictError
     name = _tracked(of.view, of.number)
     moved = c.execute(
         "UPDATE tracking SET notification_id = ? WHERE application_name = ? AND notification_id = ?",
