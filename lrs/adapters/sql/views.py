@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import RecordConflictError
 
-from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts
+from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts, storable
 from lrs.ports import Generation, ViewFilter, ViewKey, ViewRow
 
 _COLUMNS = "subject, activity, registration, first_at, last_at, groupings, facts"
@@ -141,6 +141,8 @@ class SqlViews:
 
     def select(self, views: tuple[str, str], wanted: ViewFilter) -> list[tuple[ViewRow, ViewRow]]:
         """Rows of two live views side by side, ordered by activity, registration, subject."""
+        if not storable(wanted.activity, wanted.cohort, *(wanted.after or ())):
+            return []
         with self._database.read() as c:
             first, second = (_live(c, view) for view in views)
             condition, values = _condition(wanted)
