@@ -299,7 +299,6 @@ def test_rows_of_two_views_stand_side_by_side_in_order(report: TenantStore) -> N
         ({"activity": B.upper()}, []),
         ({"activity": "a\0b"}, []),
         ({"cohort": "a\0b"}, []),
-        ({"subjects": ()}, []),
         ({"cohort": REGISTRATION.upper()}, [(GRACE, A, REGISTRATION)]),
         ({"cohort": "https://example.org/Course"}, [(GRACE, A, REGISTRATION)]),
         ({"cohort": "https://example.org/course"}, [(ADA, B, "")]),
