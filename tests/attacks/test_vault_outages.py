@@ -310,7 +310,9 @@ def test_a_server_that_does_not_take_connections_is_unavailable_within_seconds(
     assert time.monotonic() - begun < 0.5 * (len(CALLS) + 2) + 5
     proxy.refusing = False
     pool_of(victim).timeout = 10.0
-    while (outcome := opened(victim, item)) == Unavailable():  # whoever comes after others waited in vain waits less
+    while (
+        outcome := opened(victim, item)
+    ) == Unavailable():  # whoever comes after others waited in vain waits less
         assert time.monotonic() - begun < 60
     assert outcome == Plain(TEXT)
 

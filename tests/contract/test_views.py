@@ -294,6 +294,8 @@ def test_the_rows_of_a_view_stand_in_order(report: TenantStore) -> None:
         ({"subjects": (ADA,), "without": frozenset({ADA})}, []),
         ({"activity": B}, [(ADA, B, ""), (GRACE, B, "")]),
         ({"activity": B.upper()}, []),
+        ({"activity": "a\0b"}, []),
+        ({"cohort": "a\0b"}, []),
         ({"cohort": REGISTRATION.upper()}, [(GRACE, A, REGISTRATION)]),
         ({"cohort": "https://example.org/Course"}, [(GRACE, A, REGISTRATION)]),
         ({"cohort": "https://example.org/course"}, [(ADA, B, "")]),

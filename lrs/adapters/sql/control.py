@@ -6,7 +6,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from lrs.adapters.sql.database import Connection, Database, Row
+from lrs.adapters.sql.database import Connection, Database, Row, storable
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.domain.instants import microseconds
 from lrs.ports import CredentialRow, TenantRow
@@ -52,6 +52,8 @@ class SqlControl:
 
     def credential(self, key: str) -> CredentialRow | None:
         """A credential by its public key, revoked or not."""
+        if not storable(key):
+            return None
         with self._database.read() as c:
             row = c.execute(f"{_CREDENTIAL} WHERE key = ?", (key,)).fetchone()
         return _credential(row) if row else None

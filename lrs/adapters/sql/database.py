@@ -94,6 +94,12 @@ class Database(Protocol):
         ...
 
 
+def storable(*texts: str | None) -> bool:
+    """Whether these texts can be in a table. PostgreSQL has no NUL in texts and takes none in a question, either;
+    whoever asks for one asks for what is not there."""
+    return not any("\0" in text for text in texts if text)
+
+
 RowWriter = Callable[[Connection, Sequence[Any]], None]
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import RecordConflictError
 
-from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts
+from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts, storable
 from lrs.domain.signals import GROUPING_BYTES, grouping_digest
 from lrs.ports import Generation, ViewFilter, ViewKey, ViewRow
 
@@ -164,6 +164,8 @@ class SqlViews:
 
     def select(self, view: str, wanted: ViewFilter) -> list[ViewRow]:
         """Rows of the live view, ordered by activity, registration, subject."""
+        if not storable(wanted.activity, wanted.cohort, *(wanted.after or ())):
+            return []
         with self._database.read() as c:
             live = _live(c, view)
             condition, values = _condition(wanted, self._database.holds)
@@ -201,7 +203,7 @@ def _tracked(view: str, number: int) -> str:
 
 
 def _move_tracking(c: Connection, of: Generation, end: int) -> None:
-    """From where the caller saw it to ``end``, or not at all: another runner waits here, and then sees itself
+    """On from where the caller saw it to ``end``, or not at all: another runner waits here, and then sees itself
     beaten."""
     if end <= of.position:
         raise RecordConflictError
