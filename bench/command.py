@@ -16,6 +16,7 @@ from bench.reads import reads
 from bench.report import Run, document, machine, show, write
 from bench.rig import BACKINGS, Rig, Shared, enrol, rig, shared, take_sample
 from bench.scale import Scale
+from bench.sealing import sealing
 from bench.sizes import disk, memory
 from bench.stages import stages
 from bench.workers import workers
@@ -24,6 +25,7 @@ _RESULTS = Path(__file__).parent / "results" / "latest.json"
 # What is measured with the service running. Filling is always done.
 _RUNNING: dict[str, Callable[[Rig], list[Figure]]] = {
     "ingest": ingest,
+    "sealing": sealing,
     "reads": reads,
     "mixed": mixture,
     "flood": flood,
@@ -120,7 +122,7 @@ def main() -> None:
     on = machine()
     stores = list(BACKINGS) if given.store == "both" else [given.store]
     runs: list[Run] = []
-    with _folder(given.keep, given.dir) as folder, shared() as parts:
+    with _folder(given.keep, given.dir) as folder, shared(scale.statements) as parts:
         for store in stores:
             runs.append(run(store, scale, folder, parts, given.parts))
             # What is there is shown and written at once: the next store takes minutes, too.

@@ -1,21 +1,19 @@
 """Recording: single statements and batches, each beside the raw store and the bare route, in turns.
 
-Every round measures each load and, right after it, its floors: what disturbs the machine disturbs both. The same
-goes for a service whose vault does not seal.
+Every round measures each load and, right after it, its floors: what disturbs the machine disturbs both.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.figures import Figure, Sample, figure, middle, milliseconds
+from bench.figures import Figure, Sample, figure, middle
 from bench.floors import Floors, floors_of, sync_seconds
 from bench.load import Writing, write
-from bench.rig import Rig, enrol
+from bench.rig import Rig
 from bench.scale import BATCHES, LEVELS
-from bench.serving import Stand, stand_on
+from bench.serving import Stand
 
 GROUP: Final = "record"
 
@@ -51,7 +49,6 @@ _KNOWN: Final = (*_SINGLES, *_BATCHES)
 LOADS: Final = (*_KNOWN, *(load.by_newcomers for load in _KNOWN))
 TYPICAL: Final = (_SINGLES[-1], _BATCHES[1])
 """The loads that the goals speak of."""
-_UNSEALED_NAMES: Final = {"seal": "not sealed", "all": "not sealed, not compressed"}
 Samples = dict[str, list[Sample]]
 
 
@@ -62,27 +59,19 @@ def ingest(rig: Rig) -> list[Figure]:
     raw: dict[int, list[Floors]] = defaultdict(list)
     syncs: list[float] = []
     seconds = rig.scale.seconds
-    with _unsealed(rig) as stands:
-        for _ in range(rig.scale.rounds):
-            syncs += sync_seconds(rig.folder, seconds / 2)
-            for load in LOADS:
-                ours[load.name].append(_write(rig, load, rig.stand))
-                if load.newcomers:
-                    continue  # the floors are those of the same load by people who are known
-                job = replace(load.job(rig, rig.stand), target=rig.shared.bare, seconds=seconds / 2)
-                bare[load.name].append(rig.bare(load.name, job.seconds, write, job))
-                if load.batch or load.connections == LEVELS[-1]:
-                    raw[load.size].append(floors_of(rig.stand.place, rig.rows, load.size, seconds / 2))
-                for mode, stand in stands.items() if load in TYPICAL else ():
-                    ours[f"{load.name}, {_UNSEALED_NAMES[mode]}"].append(_write(rig, load, stand))
+    for _ in range(rig.scale.rounds):
+        syncs += sync_seconds(rig.folder, seconds / 2)
+        for load in LOADS:
+            ours[load.name].append(_write(rig, load, rig.stand))
+            if load.newcomers:
+                continue  # the floors are those of the same load by people who are known
+            job = replace(load.job(rig, rig.stand), target=rig.shared.bare, seconds=seconds / 2)
+            bare[load.name].append(rig.bare(load.name, job.seconds, write, job))
+            if load.batch or load.connections == LEVELS[-1]:
+                raw[load.size].append(floors_of(rig.stand.place, rig.rows, load.size, seconds / 2))
     return [
         *_floor_figures(rig, raw, bare, syncs),
         *(_figure(load, ours[load.name], bare, raw[load.size]) for load in LOADS),
-        *(
-            _gain(load, name, ours)
-            for load in TYPICAL
-            for name in map(_UNSEALED_NAMES.__getitem__, rig.scale.unsealed)
-        ),
     ]
 
 
@@ -105,24 +94,6 @@ def _write(rig: Rig, load: Load, stand: Stand) -> Sample:
     sample = rig.write(load.name, load.job(rig, stand), stand)
     sample.commit_size = stand.records().commit_size(last)
     return sample
-
-
-@contextmanager
-def _unsealed(rig: Rig) -> Iterator[dict[str, Stand]]:
-    """Services without sealing, each on a store of its own, which is gone afterwards."""
-    with ExitStack() as stack:
-        stands = {}
-        for mode in rig.scale.unsealed:
-            name = f"unsealed_{mode}"
-            rig.backing.drop(name)
-            stack.callback(rig.backing.drop, name)
-            stands[mode] = stand_on(rig.backing.place(name), rig.stand.wanted, unsealed=mode)
-            stands[mode].service.begin()
-            stack.callback(stands[mode].service.stop)
-        for stand in stands.values():
-            stand.service.wait_ready()
-            enrol(rig, stand)
-        yield stands
 
 
 def _floor_figures(rig: Rig, raw: dict[int, list[Floors]], bare: Samples, syncs: list[float]) -> Iterator[Figure]:
@@ -154,19 +125,4 @@ def _figure(load: Load, ours: list[Sample], bare: Samples, raw: list[Floors]) ->
         events_a_commit=one.commit_size,
         bare_server_cpu_us=route.server_cpu_us,
         generator_cpu_us=one.generator_cpu_us,
-    )
-
-
-def _gain(load: Load, name: str, ours: Samples) -> Figure:
-    """What is gained without sealing: above 1.10 it would cost too much."""
-    without, sealed = middle(ours[f"{load.name}, {name}"]), middle(ours[load.name])
-    return figure(
-        GROUP,
-        f"{load.name}, {name}",
-        without,
-        "statements/s",
-        {"sealed": sealed.rate},
-        gain_percent=100 * (without.rate / sealed.rate - 1),
-        cpu_gain_percent=100 * (1 - without.server_cpu_us / max(1.0, sealed.server_cpu_us)),
-        p50_sealed_ms=milliseconds(sealed.latencies, 0.5),
     )

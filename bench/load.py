@@ -120,6 +120,11 @@ class Outcome:
             self.found += answer.count(b'"stored":')
 
 
+def prepare(wanted: int) -> None:
+    """Make the statements of a run, before anything is measured."""
+    statements(wanted)
+
+
 def write(job: Writing) -> Outcome:
     """POST, and how it went. AnswerUnexpected when an answer was not 200."""
     return _run(job.target, _timed(_posts(job), job.seconds), job.connections)

@@ -18,7 +18,6 @@ _SAID = {POST: "posts", PAGE: "pages of 100", REPORT: "reports"}
 _PATHS = 200
 # Loads that are to show a tail run longer than others.
 _LONGER = 3
-_FLOOD_CONNECTIONS = 16
 _NEIGHBOUR_CONNECTIONS = 4
 _FLOOD_BATCH = 100
 # Numbers of their own, so that those of the main load stay without gaps. What was recorded before never sinks, so
@@ -81,7 +80,7 @@ def flood(rig: Rig) -> list[Figure]:
         job = replace(job, first=_OTHER_NUMBERS + stand.recorded)
         alone.append(rig.write("a tenant alone", job, counting=False))
         job = replace(job, first=_OTHER_NUMBERS + stand.recorded)
-        other = stand.job(_FLOOD_CONNECTIONS, _FLOOD_BATCH, seconds=job.seconds * 1.2)
+        other = stand.job(4 * rig.scale.batch_connections, _FLOOD_BATCH, seconds=job.seconds * 1.2)
         other = replace(other, first=job.first)  # another tenant's: the same ids are others there
         sample, outcome = _both(rig, other, job)
         together.append(sample)

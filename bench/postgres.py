@@ -113,6 +113,7 @@ class PostgresFloor:
     def __init__(self, connection: Raw) -> None:
         self._connection = connection
         self._positions = count(1)
+        self._types: dict[str, list[int]] = {}
         self.bulk: Mapping[str, Bulk] = {"one INSERT": self._inserted, "COPY": self._copied}
 
     def one(self, state: bytes) -> None:
@@ -120,29 +121,32 @@ class PostgresFloor:
         self._connection.execute("INSERT INTO raw VALUES (%s,%b)", (next(self._positions), state), prepare=True)
 
     def _inserted(self, states: Sequence[bytes]) -> None:
-        self._insert("raw", [(next(self._positions), state) for state in states], prepare=True)
+        rows = [(next(self._positions), state) for state in states]
+        sql = "INSERT INTO raw VALUES " + ",".join(["(%s,%b)"] * len(rows))
+        self._connection.execute(sql.encode(), [value for row in rows for value in row], prepare=True)
 
     def _copied(self, states: Sequence[bytes]) -> None:
-        with (
-            self._connection.cursor() as cursor,
-            cursor.copy("COPY raw FROM STDIN (FORMAT BINARY)") as copy,
-        ):
-            copy.set_types(["int8", "bytea"])
-            for state in states:
-                copy.write_row((next(self._positions), state))
+        self._copy("raw", [(next(self._positions), state) for state in states])
 
     def rows(self, tables: Tables) -> None:
-        """These rows into the product's own tables, with all their indexes, in one go to the server and back."""
-        with self._connection.pipeline(), self._connection.transaction():
+        """These rows into the product's own tables, with all their indexes."""
+        with self._connection.transaction():
             self._connection.execute("UPDATE head SET position = position + %s", (len(tables["event"]),))
             for name, rows in tables.items():
                 if rows:
-                    self._insert(name, rows)
+                    self._copy(name, rows)
 
-    def _insert(self, name: str, rows: Sequence[Row], *, prepare: bool | None = None) -> None:
-        marks = "(" + ",".join(["%s"] * len(rows[0])) + ")"
-        sql = f"INSERT INTO {name} VALUES " + ",".join([marks] * len(rows))
-        self._connection.execute(sql.encode(), [value for row in rows for value in row], prepare=prepare)
+    def _copy(self, name: str, rows: Sequence[Row]) -> None:
+        if name not in self._types:
+            columns = self._connection.execute(f"SELECT * FROM {name} LIMIT 0".encode()).description or ()
+            self._types[name] = [column.type_code for column in columns]
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY {name} FROM STDIN (FORMAT BINARY)".encode()) as copy,
+        ):
+            copy.set_types(self._types[name])
+            for row in rows:
+                copy.write_row(row)
 
 
 class PostgresBacking:

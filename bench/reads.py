@@ -20,6 +20,7 @@ from lrs.domain.instants import timestamp_text
 
 GROUP: Final = "retrieve"
 _IDENTIFIERS = ("mbox", "mbox_sha1sum", "account")
+_WARM = 30
 Query = dict[str, Any]
 
 # What each filter asks, of a statement that is there. The instructor is only related; the course is only grouped.
@@ -96,7 +97,7 @@ def _grouping(statement: Json) -> str:
 
 
 def _figure(rig: Rig, name: str, paths: tuple[str, ...], floors: dict[str, float]) -> Figure:
-    rig.read(name, paths[:2])  # the first opens what is not cached yet: keys, statements of SQL
+    rig.read(name, paths[:_WARM])  # the first opens what is not cached yet: keys, statements of SQL
     sample, outcome = rig.read(name, paths)
     size = outcome.answer_bytes[PAGE] / len(paths)
     bare = rig.bare(name, 0.1, read, Reading(rig.shared.bare, (sized(size),) * len(paths)))

@@ -17,13 +17,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.bare import BareServer
 from bench.figures import Sample
-from bench.load import Outcome, Reading, Target, Writing, read, write
+from bench.load import Outcome, Reading, Target, Writing, prepare, read, write
 from bench.places import Place, Tables
 from bench.postgres import PostgresBacking
 from bench.processes import cpu_seconds
 from bench.scale import Scale
 from bench.serving import NEIGHBOUR, TENANT, Stand, stand_on
 from bench.sqlite import SqliteBacking
+from bench.stages import ready
 from bench.statements import statements
 
 # The generator, and one more for the neighbour of a flood.
@@ -172,7 +173,7 @@ def _await(future: "Future[_T]", show: Callable[[float], None]) -> _T:
 
 
 @contextmanager
-def shared() -> Iterator[Shared]:
+def shared(wanted: int) -> Iterator[Shared]:
     """The bare route and the generators, for as long as the context lasts."""
     # The benchmark's services are its own: an operator's settings in this shell are not for them.
     for name in [name for name in os.environ if name.startswith("LRS_")]:
@@ -184,7 +185,8 @@ def shared() -> Iterator[Shared]:
             stack.enter_context(ProcessPoolExecutor(count, mp_context=spawn)) for count in (_GENERATORS, 1)
         )
         for _ in range(_GENERATORS):
-            generators.submit(statements, 1)  # they start meanwhile
+            generators.submit(prepare, wanted)  # they start meanwhile
+        workshop.submit(ready)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
         yield Shared(server, generators, workshop, progress)

@@ -28,12 +28,12 @@ class Scale:
     def quick(cls) -> "Scale":
         """A few hundred statements, some seconds in all: its figures mean nothing."""
         return cls(
-            statements=600,
+            statements=300,
             seconds=0.02,
             rounds=1,
             reads=3,
             stage_chunks=1,
-            sample=500,
+            sample=500,  # one batch of the largest size
             batch_connections=1,
             unsealed=("all",),
             sync=False,

@@ -60,6 +60,10 @@ class Clock:
         return median(self.took[name])
 
 
+def ready() -> None:
+    """Nothing: in the process that has answered, all is imported that systems are made of."""
+
+
 def stages(place: StorePlace, rows: Tables, chunks: int, seconds: float) -> list[Stage]:
     """The table, of a store that nothing is in yet; to be run in a process of its own."""
     system = build(place.settings())

@@ -33,4 +33,5 @@ def workers(rig: Rig) -> list[Figure]:
 
 
 def _rounds(rig: Rig, load: Load) -> Sample:
+    rig.write("warming up", load.job(rig, rig.stand))  # keys are opened, connections made
     return middle([rig.write(load.name, load.job(rig, rig.stand)) for _ in range(rig.scale.rounds)])

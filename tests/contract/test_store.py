@@ -1,5 +1,6 @@
 """The promises of one tenant's log: order, time, all or nothing, and what an erasure takes along."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from lrs.ports import (
 )
 from tests.contract.conftest import (
     BACKENDS,
+    CITUS_VARIABLE,
     START,
     START_US,
     TENANT,
@@ -40,6 +42,7 @@ from tests.contract.conftest import (
     PostgresBackend,
     an_event,
     append,
+    citus_database,
     on_postgres,
     on_sqlite,
     streams,
@@ -558,3 +561,14 @@ def test_closing_waits_for_a_reader_at_work(backend: Backend) -> None:
         stop.set()
         for reader in readers:
             reader.join()
+
+
+@pytest.mark.citus
+def test_a_tenant_is_a_shard_of_citus(clock: FakeClock, tmp_path: Path) -> None:
+    """Where there is one, all of these tests run on it; this one says so, or that they did not."""
+    if CITUS_VARIABLE not in os.environ:
+        pytest.skip(f"NOT TESTED ON CITUS: set {CITUS_VARIABLE} to a superuser's DSN of a coordinator")
+    backend = PostgresBackend(citus_database(os.environ[CITUS_VARIABLE]), clock.now)
+    append(backend.open(TENANT), (1,))
+    assert backend.rows(TENANT, "SELECT schema_name FROM citus_schemas WHERE schema_name::text = 'tenant_acme'")
+    backend.close()

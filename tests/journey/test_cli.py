@@ -88,7 +88,7 @@ def test_wrong_usage_ends_with_2() -> None:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    pages = [["serve"], ["demo"], ["rebuild"], ["verify-certificate"]]
+    pages = [["serve"], ["demo"], ["migrate"], ["rebuild"], ["verify-certificate"]]
     pages += [["tenant", name] for name in ("create", "list", "delete")]
     pages += [["credential", name] for name in ("create", "list", "revoke")]
     pages += [["subject", name] for name in ("export", "erase")]

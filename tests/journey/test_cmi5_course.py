@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import pytest
 from tincan import RemoteLRS, Statement, StatementList
 
+from tests.places import STORES, environment, new_place
+from tests.postgres import Databases
 from tests.running import Service
 
 CMI5 = "https://w3id.org/xapi/cmi5/context/extensions/"
@@ -458,10 +460,13 @@ def all_statements(*, late: bool) -> list[Json]:
     ]
 
 
-@pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
+@pytest.fixture(scope="module", params=STORES)
+def course(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
+) -> Iterator[Course]:
     """A running service that all of the course was sent to."""
-    service = Service(tmp_path_factory.mktemp("cmi5") / "data")
+    place = new_place(request.param, tmp_path_factory.mktemp("cmi5") / "data", postgres)
+    service = Service(place.data_dir, environment=environment(place))
     service.lrs("tenant", "create", "acme")
     service.start()
     made = Course(service, service.credential("acme", "all"))
