@@ -53,7 +53,8 @@ class Sent:
 
 def marked_statement(draw: random.Random) -> Json:
     """A statement about an activity that no other is about; every second one without an id."""
-    someone = agent(f"learner-{draw.randrange(_PEOPLE)}")
+    # Now and then somebody new, so that keys are always being minted.
+    someone = agent(f"learner-{draw.randrange(_PEOPLE if draw.random() < 0.8 else 10**9)}")
     made = statement(someone, object={"objectType": "Activity", "id": f"{_MARKED}{uuid4()}"})
     if draw.random() < 0.5:
         del made["id"]
