@@ -30,6 +30,9 @@ from tests.subjects import ADA, ALAN, COURSE, GRACE, Inside, agent, exchange, in
 ADAPTERS = Path(__file__).parents[2] / "lrs" / "adapters"
 MADE = {"tenant": TENANT, CONTROL_SCHEMA: CONTROL, VAULT_SCHEMA: VAULT_MIGRATIONS}
 
+# Which server this is: asked once by every new connection, of no table.
+GREETING = "SELECT pg_postmaster_start_time()::text"
+
 # --- collecting ----------------------------------------------------------------------------------------------
 
 
@@ -48,7 +51,7 @@ class Session:
                 self.role = role[1]
             elif path := re.fullmatch(r'SET LOCAL search_path = "?([^"]+)"?', one):
                 self.schema = path[1]
-            elif one.split()[0] not in {"BEGIN", "COMMIT", "ROLLBACK", "SET"}:
+            elif one.split()[0] not in {"BEGIN", "COMMIT", "ROLLBACK", "SET"} and one != GREETING:
                 self.said.append((self.schema, one))
 
 
