@@ -13,7 +13,7 @@ from uuid import UUID
 
 from lrs.domain import completion, progress
 from lrs.domain.agents import Identifier
-from lrs.domain.instants import microseconds, timestamp_text
+from lrs.domain.instants import timestamp_text
 from lrs.opening import Opener
 from lrs.ports import Clock, TenantStore, Vault, ViewFilter, ViewRow
 from lrs.projections.learning import LEARNING
@@ -62,11 +62,12 @@ class Reporter:
         """A page of the report: a row a learner, activity and registration. KeyStoreUnavailable."""
         store = self.tenants.store(tenant)
         as_of, lag = self._state(store)
-        report = Report(as_of=timestamp_text(as_of), projection_lag=lag, alarms=store.views.alarms())
+        views = store.reads.views
+        report = Report(as_of=timestamp_text(as_of), projection_lag=lag, alarms=views.alarms())
         wanted = self._filter(store, query)
         if wanted is None:
             return report
-        rows = store.views.select(LEARNING.name, wanted)
+        rows = views.select(LEARNING.name, wanted)
         more, rows = len(rows) > query.limit, rows[: query.limit]
         report.rows = self._with_learners(store, rows)
         if more:
@@ -84,12 +85,14 @@ class Reporter:
         return _position(self.tenants.store(tenant)) >= position
 
     def _state(self, store: TenantStore) -> tuple[int, int]:
+        """Until when what is answered is true (microseconds), and how many events the view is behind."""
         position = _position(store)
-        head = store.statements.head()
+        statements = store.reads.statements
+        head = statements.head(self.clock.now())
         lag = max(0, head.position - position)
         if lag == 0:
-            return microseconds(self.clock.now()), 0
-        last = store.statements.at([position])
+            return head.stored_us, 0
+        last = statements.at([position])
         return last[0].stored_us if last else 0, lag
 
     def _filter(self, store: TenantStore, query: ReportQuery) -> ViewFilter | None:
@@ -147,4 +150,4 @@ def row_of(row: ViewRow) -> dict[str, Any]:
 
 
 def _position(store: TenantStore) -> int:
-    return store.views.live(LEARNING.name).position
+    return store.reads.views.live(LEARNING.name).position

@@ -345,7 +345,6 @@ def kill_the_server(server: Server, service: Service, kills: int, seed: int) -> 
 def test_whatever_was_acknowledged_survives_a_kill_of_the_server(server: Server, on_server: Service) -> None:
     counts = kill_the_server(server, on_server, 3, seed=1)
     assert counts["acknowledged"] == counts["requests"] > 3
-    assert counts["refused"]
 
 
 @pytest.mark.full

@@ -115,7 +115,10 @@ def test_when_the_control_store_can_not_be_reached_it_is_503_and_worth_another_t
 ) -> None:
     acme = inside(system)
     system.control.close()  # who is connected would not notice
-    (system.settings.data_dir / "control.db").unlink()
+    if system.settings.database_url:
+        system.stores.close()
+    else:
+        (system.settings.data_dir / "control.db").unlink()
     for method in METHODS:
         answer = acme.http.request(method, "/xapi/statements", json=SEEN)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")

@@ -39,10 +39,12 @@ class SqlRequests:
         """An unfinished request that nobody works on (or this very one), claimed for that long; None: none."""
         this_one, values = ("", ()) if request is None else (" AND id = ?", (request.bytes,))
         now_us = microseconds(now)
+        # What another worker is just claiming is passed over.
+        locked = f"{self._database.for_update} SKIP LOCKED" if self._database.for_update else ""
         with self._database.write() as c:
             row = c.execute(
                 "SELECT id FROM request WHERE status IN ('open', 'running') AND claimed_until <= ?"
-                f"{this_one} ORDER BY requested_at, id LIMIT 1{self._database.for_update}",
+                f"{this_one} ORDER BY requested_at, id LIMIT 1{locked}",
                 (now_us, *values),
             ).fetchone()
             if row is None:

@@ -9,10 +9,11 @@ It must not know what is stored. Driver errors leave here as errors of the calle
   survive a close under a running statement.
 """
 
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,34 @@ _ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
     (sqlite3.InterfaceError, InterfaceError),
     (sqlite3.Error, DatabaseError),
 )
+
+
+# The driver lets other threads run at every statement, and may wait for its turn afterwards: so rows go in together.
+# Few different numbers of rows, for each is a statement that is prepared once and kept.
+_ROWS_TOGETHER = (128, 32, 8, 1)
+_STATEMENTS_KEPT = 256
+_INSERT = re.compile(r"(INSERT INTO \w+ VALUES )(\(.*?\))( ON CONFLICT.*)?")
+
+
+class Connection(sqlite3.Connection):
+    """A connection that inserts many rows with few statements."""
+
+    def executemany(self, sql: str, rows: Iterable[Any], /) -> sqlite3.Cursor:
+        """The statement for every row; ``rowcount`` is of all."""
+        insert = _INSERT.fullmatch(sql)
+        if insert is None:
+            return super().executemany(sql, rows)
+        return self._insert(insert[1], insert[2], insert[3] or "", list(rows))
+
+    def _insert(self, before: str, marks: str, after: str, rows: list[Sequence[Any]]) -> sqlite3.Cursor:
+        cursor = super().executemany(f"{before}{marks}{after}", ())
+        start = 0
+        for size in _ROWS_TOGETHER:
+            while len(rows) - start >= size:
+                values = [value for row in rows[start : start + size] for value in row]
+                cursor.execute(f"{before}{','.join([marks] * size)}{after}", values)
+                start += size
+        return cursor
 
 
 def store_error(error: sqlite3.Error) -> Exception:
@@ -142,7 +171,13 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         uri = self._path.absolute().as_uri() + "?mode=rw"  # never make a file where one is missing
         connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS_MAX, check_same_thread=False
+            uri,
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_SECONDS_MAX,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS_KEPT,
+            factory=Connection,
         )
         try:
             _use_wal(connection)
