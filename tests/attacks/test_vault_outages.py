@@ -20,8 +20,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lrs.adapters.postgres import vault as postgres_vault
-from lrs.adapters.postgres.database import POOL_SECONDS_MAX
 from lrs.adapters.postgres.migrating import migrate_vault
+from lrs.adapters.postgres.pool import POOL_SECONDS_MAX
 from lrs.adapters.vault.ledger import Mirror
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused

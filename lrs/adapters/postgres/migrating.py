@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from lrs.adapters.postgres.database import conninfo, store_error
+from lrs.adapters.postgres.pool import conninfo, store_error
 from lrs.adapters.postgres.schema import (
     CONTROL,
     CONTROL_SCHEMA,

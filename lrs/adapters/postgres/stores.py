@@ -7,8 +7,9 @@ from datetime import datetime
 import psycopg
 from eventsourcing.persistence import PersistenceError
 
-from lrs.adapters.postgres.database import MIGRATE, Database, Pool, open_pool, open_replica_pool, store_error
+from lrs.adapters.postgres.database import Database
 from lrs.adapters.postgres.migrating import create_tenant, drop_tenant
+from lrs.adapters.postgres.pool import MIGRATE, Pool, open_pool, open_replica_pool, store_error
 from lrs.adapters.postgres.replica import Replicated
 from lrs.adapters.postgres.schema import CONTROL_SCHEMA, SERVICE, VERSION, schema_of
 from lrs.adapters.sql.control import SqlControl

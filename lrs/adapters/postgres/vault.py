@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import psycopg
 
-from lrs.adapters.postgres.database import Connection, Database, Pool, Raw, open_pool
+from lrs.adapters.postgres.database import Connection, Database
+from lrs.adapters.postgres.pool import Pool, Raw, open_pool
 from lrs.adapters.postgres.schema import VAULT, VAULT_SCHEMA
 from lrs.adapters.postgres.stores import check_version
 from lrs.adapters.vault.opening import (

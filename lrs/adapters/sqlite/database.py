@@ -49,8 +49,8 @@ _ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
 )
 
 
-# The driver lets other threads run at every statement, and may wait for its turn afterwards: so rows go in together.
-# Few different numbers of rows, for each is a statement that is prepared once and kept.
+# The driver lets other threads run at every statement, and may wait for its turn afterwards: so rows go in
+# together. In few different numbers of rows, for each is a statement that is prepared once and kept.
 _ROWS_TOGETHER = (128, 32, 8, 1)
 _STATEMENTS_KEPT = 256
 _INSERT = re.compile(r"(INSERT INTO \w+ VALUES )(\(.*?\))( ON CONFLICT.*)?")
