@@ -1,6 +1,8 @@
 """The whole check, one command: ``python -m tests``.
 
-Lint, format, types, import contracts, then every test with branch coverage of ``lrs/domain`` and ``retention``.
+Lint, format, types, import contracts, then every test, with branch coverage of ``lrs/domain`` and ``retention``.
+The same tests on PostgreSQL, and whole services under faults, run without it: it would double their time and see
+no more.
 Stops at the first step that fails. Arguments go to pytest.
 """
 
@@ -11,19 +13,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTHON = sys.executable
+_FOLLOWED_NOWHERE = "postgres or e2e or bench"
 
 
 def steps(arguments: list[str]) -> list[tuple[str, list[str]]]:
     """Each step's name and command."""
-    tool = str(Path(PYTHON).parent)
+    tool, pytest = str(Path(PYTHON).parent), ["-m", "pytest", "-n", "auto"]
     return [
         ("lint", [PYTHON, "-m", "ruff", "check", "."]),
         ("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
         ("types", [PYTHON, "-m", "mypy"]),
         ("imports", [f"{tool}/lint-imports"]),
-        ("tests", [PYTHON, "-m", "coverage", "run", "-m", "pytest", "-n", "auto", *arguments]),
+        ("tests", [PYTHON, "-m", "coverage", "run", *pytest, "-k", f"not ({_FOLLOWED_NOWHERE})", *arguments]),
         ("combine", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
         ("coverage", [PYTHON, "-m", "coverage", "report"]),
+        ("tests on PostgreSQL", [PYTHON, *pytest, "-k", _FOLLOWED_NOWHERE, *arguments]),
     ]
 
 
