@@ -260,13 +260,23 @@ def test_a_stand_by_that_is_behind_says_so_and_brings_nobody_back(tmp_path: Path
         answer = http.get("/xapi/statements")
         assert {one["id"] for one in answer.json()["statements"]} == {by_ada["id"], by_grace["id"]}
         assert answer.headers["X-Experience-API-Consistent-Through"] < stored
+        report = http.get("/reports/completion", params={"wait": 1}).json()
+        assert len(report["rows"]) <= 2
+        assert report["as_of"] < stored
 
         acme.done(acme.request("erase", ADA))  # the stand-by still holds all of it
         (left,) = acme.found()
         assert left["id"] == by_grace["id"]
-        assert "ada" not in json.dumps(left)
+        assert ADA["mbox"] not in json.dumps(left)
         assert acme.found_by(ADA) == []
         assert acme.get(by_ada).status_code == 404
+
+        # A tenant that the stand-by has not heard of is written, and read from the primary.
+        made.service.lrs("tenant", "create", "globex")
+        with made.service.client(made.service.credential("globex")) as other:
+            globex = Asking(other)
+            globex.post(by_grace)
+            assert [one["id"] for one in globex.found()] == [by_grace["id"]]
 
         made.standby.stop(signal.SIGKILL)
         assert {one["id"] for one in acme.found()} == {by_grace["id"], later["id"]}

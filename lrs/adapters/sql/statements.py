@@ -26,14 +26,15 @@ _COLUMNS = "e.position, e.stored, e.originator_id, e.originator_version, e.topic
 _HEAD = "position, stored, erasure_sequence"
 
 
+Blind = Callable[[str, str], int]  # (kind, value) to a term
+
+
 class StatementIndex:
     """Reading one tenant's statements and other events."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, term: Blind) -> None:
         self._database = database
-        with database.read() as c:
-            (key,) = c.execute("SELECT value FROM setting WHERE name = 'term-key'").fetchone()
-        self._term = functools.lru_cache(_TERMS_CACHED)(_blind(bytes(key)))
+        self._term = term
 
     def term(self, kind: str, value: str) -> int:
         """The blinded 64-bit term of a filter value; the same only within this tenant."""
@@ -148,7 +149,14 @@ class StatementIndex:
             return [row for part in parts(wanted) for row in c.execute(sql.format(marks(part)), part).fetchall()]
 
 
-def _blind(key: bytes) -> Callable[[str, str], int]:
+def blind_of(database: Database) -> Blind:
+    """How this tenant's terms are blinded."""
+    with database.read() as c:
+        (key,) = c.execute("SELECT value FROM setting WHERE name = 'term-key'").fetchone()
+    return functools.lru_cache(_TERMS_CACHED)(_blind(bytes(key)))
+
+
+def _blind(key: bytes) -> Blind:
     def blind(kind: str, value: str) -> int:
         message = f"{kind}{value}".encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(message, digest_size=8, key=key).digest()

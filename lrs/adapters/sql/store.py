@@ -9,7 +9,7 @@ from lrs.adapters.sql.database import Connection, Database, RowWriter
 from lrs.adapters.sql.index import insert_agents, insert_index, unpack_terms
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
-from lrs.adapters.sql.statements import StatementIndex
+from lrs.adapters.sql.statements import StatementIndex, blind_of
 from lrs.adapters.sql.views import SqlViews
 from lrs.domain.filters import OF_SUBJECT, OWNER
 from lrs.ports import Purged, Reads
@@ -27,12 +27,14 @@ class SqlTenantStore:
         self._database = database
         rows: dict[str, RowWriter] = {"agents": insert_agents, "requests": insert_requests}
         self.recorder = EventRecorder(database, now, rows, insert_index)
-        self.statements = StatementIndex(database)
+        # Of the primary, also for a stand-by: it may not have heard of this tenant yet, or only of one before it.
+        blind = blind_of(database)
+        self.statements = StatementIndex(database, blind)
         self.views = SqlViews(database)
         self.requests = SqlRequests(database)
         self.reads = Reads(self.statements, self.views)
         if reads is not None:
-            self.reads = Reads(StatementIndex(reads), SqlViews(reads))
+            self.reads = Reads(StatementIndex(reads, blind), SqlViews(reads))
 
     def close(self) -> None:
         """Let go of connections."""
