@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
-import orjson
 from starlette.datastructures import QueryParams
 
 from api.formats import is_iri, is_uuid
+from api.reading import parse_json
 from api.shapes import check_actor
 from lrs.domain.agents import Identifier, identifier_of
 from lrs.domain.errors import InvalidRequest
@@ -86,10 +86,7 @@ def agent_parameter(text: str | None, name: str = "agent") -> Identifier | None:
     """The identifier of an Agent or identified Group given as JSON. InvalidRequest, InvalidStatement."""
     if text is None:
         return None
-    try:
-        agent = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise InvalidRequest(f"{name}: must be an Agent or Group in JSON") from None
+    agent = parse_json(text.encode("utf-8", "surrogatepass"), name)
     check_actor(agent, name)
     identifier = identifier_of(agent)
     if identifier is None:

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.bodies import read_json
+from api.bodies import STATEMENT_BYTES_MAX, read_json
 from api.formats import is_uuid
 from api.parameters import StatementParameters, statement_parameters
 from api.problems import VERSION_HEADER, carried
@@ -122,7 +122,7 @@ class _Statements:
         caller = await self._services.access.caller(request, Scope.STATEMENTS_WRITE)
         if request.scope["query_string"] and request.query_params:
             raise InvalidRequest("this method takes no parameters")
-        content = await read_json(request)
+        content = await read_json(request, STATEMENT_BYTES_MAX)
         if isinstance(content, list):
             if len(content) > STATEMENTS_MAX:
                 raise LimitExceeded(f"more than {STATEMENTS_MAX} statements in one request")
@@ -139,7 +139,7 @@ class _Statements:
         sent = request.query_params.get("statementId", "")
         if not is_uuid(sent) or len(request.query_params.multi_items()) != 1:
             raise InvalidRequest("statementId: must be a UUID, and the only parameter")
-        content = await read_json(request)
+        content = await read_json(request, STATEMENT_BYTES_MAX)
         check_statement(content, version)
         if content.get("id", sent).lower() != sent.lower():
             raise InvalidStatement("id", "must be the statementId of the request", "1.0.3 Communication 2.1.1")
