@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.journey.requirements import resource, shape
+from tests.journey.requirements import attachments, documents, resource, shape
 from tests.journey.requirements.rows import BOTH, VERSION, Ask, Row
 from tests.places import STORES, environment, new_place
 from tests.postgres import Databases
@@ -28,7 +28,14 @@ TABLES: dict[str, list[Row]] = {
     "writing": resource.WRITING,
     "reading": resource.READING,
     "edge": resource.EDGE,
+    "attachments": attachments.ATTACHMENTS,
+    "alternate": attachments.ALTERNATE,
+    "state alone": documents.STATE_ONLY,
+    "resources": documents.RESOURCES,
+    **{name: documents.rows_of(name, one) for name, one in documents.DOCUMENTS.items()},
 }
+# These resources are not served yet.
+WAITING = {"attachments", "alternate", "state alone", "resources", *documents.DOCUMENTS}
 BASES = {"1.0.3": "/xapi/1.0.3", "2.0.0": "/xapi"}
 
 
@@ -47,7 +54,7 @@ def running(
     assert "unforeseen" not in service.log()
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [name for name in TABLES if name not in WAITING])
 @pytest.mark.parametrize("version", BOTH)
 def test_requirements(
     running: tuple[Service, tuple[str, str]], version: str, table: str, subtests: pytest.Subtests
