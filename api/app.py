@@ -9,6 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import dsar, llm, problems, reports, xapi
+from api.alternate import Alternate
+from api.cors import Cors
 from api.services import Services
 from api.thin import Thin
 from lrs import __version__
@@ -45,7 +47,7 @@ def create_app(services: Services) -> ASGIApp:
         services.ready()
         return JSONResponse({"status": "ready"})
 
-    return Edge(Thin(app, statements))
+    return Edge(Cors(Alternate(Thin(app, statements)), services.cors_origins))
 
 
 def _without_telemetry() -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Services:
     public_url: str
     ready: Callable[[], None]
     """Nothing when everything needed can be reached, else an error."""
+    cors_origins: tuple[str, ...] = ()
+    """Whose pages may read answers of the xAPI resources; ``*``: everybody's."""
     request_opened: Callable[[str], None] = lambda _: None
     """There is a data-subject request to run."""
 

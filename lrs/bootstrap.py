@@ -66,6 +66,7 @@ class System:
                 exporter=self.exporter,
                 public_url=self.settings.public_url,
                 ready=self.check_ready,
+                cors_origins=self.settings.origins,
                 request_opened=self.worker.notify,
             )
         )

@@ -40,8 +40,17 @@ class Settings(BaseSettings):
     )
     connections: int = Field(default=16, ge=4, le=500, description="most connections of a process to PostgreSQL")
     public_url: str = Field(default="http://127.0.0.1:8080", description="how the service is reached from outside")
+    cors_origins: str = Field(
+        default="*",
+        description="whose pages may read xAPI answers: origins with commas, * for all, empty for none",
+    )
     host: str = Field(default="127.0.0.1", description="the address to listen on")
     port: int = Field(default=8080, ge=0, le=65_535, description="the port to listen on; 0: any free one")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Each of ``cors_origins``."""
+        return tuple(one for sent in self.cors_origins.split(",") if (one := sent.strip()))
 
     @property
     def keys(self) -> Path:
