@@ -353,9 +353,9 @@ RESOURCES = [
         Ask("GET", "/activities", 200, {"activityId": f"https://example.org/unknown/{w}"}, check=equals(id=f"https://example.org/unknown/{w}"))], only=TWO),
     row("XAPI-00250", "activities needs an activityId", lambda _: [Ask("GET", "/activities", 400)], *(
         lambda _, a=text: [Ask("GET", "/activities", 400, {"activityId": a})] for text in ("", "x", "example.org/a"))),
-    row("XAPI-00126", "HEAD answers as GET does, without a body", lambda w: [
+    row("XAPI-00126", "agents and activities: HEAD answers as GET does, without a body", lambda w: [
         Ask("HEAD", "/agents", 200, {"agent": json.dumps(ADA)}, check=is_empty), sent(own(w)),
         Ask("HEAD", "/activities", 200, {"activityId": f"https://example.org/activities/{w}"}, check=is_empty)]),
-    row("XAPI-00335", "who does not say who he is gets 401", lambda _: [
+    row("XAPI-00335", "agents and activities: who does not say who he is gets 401", lambda _: [
         Ask("GET", "/agents", 401, {"agent": json.dumps(ADA)}, headers=NO_AUTH), Ask("GET", "/activities", 401, {"activityId": "https://example.org/a"}, headers=NO_AUTH)]),
 ]  # fmt: skip
