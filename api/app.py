@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import dsar, llm, problems, reports, xapi
+from api import described, documents, dsar, llm, problems, reports, xapi
 from api.services import Services
 from api.thin import Thin
 from lrs import __version__
@@ -31,6 +31,9 @@ def create_app(services: Services) -> ASGIApp:
     )
     problems.install(app)
     statements = xapi.statements(services)
+    kept, of_whom = documents.documents(services), described.described(services)
+    for router in (documents.routes(kept), described.routes(of_whom)):
+        app.include_router(router)
     for router in (xapi.routes(statements), llm.routes(services), dsar.routes(services), reports.routes(services)):
         app.include_router(router)
 
@@ -45,7 +48,7 @@ def create_app(services: Services) -> ASGIApp:
         services.ready()
         return JSONResponse({"status": "ready"})
 
-    return Edge(Thin(app, statements))
+    return Edge(Thin(app, statements | kept | of_whom))
 
 
 def _without_telemetry() -> dict[str, Any]:
