@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import dsar, llm, problems, reports, xapi
+from api import described, documents, dsar, llm, problems, reports, xapi
 from api.alternate import Alternate
 from api.cors import Cors
 from api.services import Services
@@ -33,6 +33,9 @@ def create_app(services: Services) -> ASGIApp:
     )
     problems.install(app)
     statements = xapi.statements(services)
+    kept, of_whom = documents.documents(services), described.described(services)
+    for router in (documents.routes(kept), described.routes(of_whom)):
+        app.include_router(router)
     for router in (xapi.routes(statements), llm.routes(services), dsar.routes(services), reports.routes(services)):
         app.include_router(router)
 
@@ -47,7 +50,7 @@ def create_app(services: Services) -> ASGIApp:
         services.ready()
         return JSONResponse({"status": "ready"})
 
-    return Edge(Cors(Alternate(Thin(app, statements)), services.cors_origins))
+    return Edge(Cors(Alternate(Thin(app, statements | kept | of_whom)), services.cors_origins))
 
 
 def _without_telemetry() -> dict[str, Any]:

@@ -28,6 +28,8 @@ STATUS: Mapping[type[errors.LetheError], int] = {
     errors.AlreadyExists: 409,
     errors.StatementConflict: 409,
     errors.ExchangeConflict: 409,
+    errors.DocumentConflict: 409,
+    errors.PreconditionFailed: 412,
     errors.LimitExceeded: 413,
     errors.EventCorrupt: 500,
     errors.SubjectBusy: 503,

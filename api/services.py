@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from api.access import Access
+from lrs.describing import Describer
+from lrs.documenting.reading import DocumentReader
+from lrs.documenting.writing import DocumentWriter
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -20,6 +23,9 @@ class Services:
     credentials: Credentials
     recorder: Recorder
     retriever: Retriever
+    documents: DocumentReader
+    document_writer: DocumentWriter
+    describer: Describer
     reporter: Reporter
     rights: Rights
     exporter: Exporter

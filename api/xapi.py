@@ -6,9 +6,7 @@
 4. The use case does the work; its answer becomes headers and JSON.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from email.utils import format_datetime
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +17,7 @@ from starlette.responses import Response
 
 from api.bodies import STATEMENT_BYTES_MAX, read_json
 from api.formats import is_uuid
+from api.negotiating import BASES, at_every_base, http_date, json_answer
 from api.parameters import StatementParameters, statement_parameters
 from api.problems import VERSION_HEADER, carried
 from api.services import Services
@@ -28,35 +27,26 @@ from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
-from lrs.domain.instants import instant, timestamp_text
+from lrs.domain.instants import timestamp_text
 from lrs.recording.drafts import Draft, statement_draft
 
 CONSISTENT_HEADER = "X-Experience-API-Consistent-Through"
 STATEMENTS_MAX = 10_000
 SUPPORTED = ("1.0.0", "1.0.1", "1.0.2", "1.0.3", "2.0.0")
-_VERSIONS = ((re.compile(r"1\.0(\.\d{1,3})?"), "1.0.3"), (re.compile(r"2\.0(\.\d{1,3})?"), "2.0.0"))
 _LANGUAGES_MAX = 50
-
-Resource = Callable[[Request, str], Awaitable[Response]]  # the request, and the version that it speaks
-# The base paths are one store; they differ in the label of a missing version header alone.
-_BASES = {"/xapi": "2.0.0", "/xapi/1.0.3": "1.0.3"}
 
 
 def statements(services: Services) -> dict[tuple[str, str], Answer]:
     """How the Statement Resource answers, by method and path."""
     made = _Statements(services)
     resources = {"GET": made.get, "HEAD": made.get, "POST": made.post, "PUT": made.put}
-    return {
-        (method, f"{base}/statements"): _negotiated(resource, label)
-        for base, label in _BASES.items()
-        for method, resource in resources.items()
-    }
+    return at_every_base("/statements", resources)
 
 
 def routes(answers: Mapping[tuple[str, str], Answer]) -> APIRouter:
     """The Statement Resource with these answers, and the About Resource."""
     router = APIRouter(tags=["xAPI"])
-    for base, label in _BASES.items():
+    for base, label in BASES.items():
         name = "" if base == "/xapi" else "-1.0.3"
         for method in ("GET", "HEAD", "POST", "PUT"):
             router.add_api_route(
@@ -79,32 +69,13 @@ def routes(answers: Mapping[tuple[str, str], Answer]) -> APIRouter:
     return router
 
 
-def version_of(request: Request) -> str:
-    """1.0.3 or 2.0.0, as the header says. InvalidRequest when it is missing or another."""
-    sent = request.headers.get(VERSION_HEADER, "")
-    for pattern, version in _VERSIONS:
-        if pattern.fullmatch(sent):
-            return version
-    raise InvalidRequest(f"the header {VERSION_HEADER} must be 1.0.x or 2.0.x")
-
-
-def _negotiated(resource: Resource, label: str) -> Answer:
-    async def negotiated(request: Request) -> Response:
-        headers = carried(request)
-        headers[VERSION_HEADER] = label
-        headers[VERSION_HEADER] = version = version_of(request)
-        return await resource(request, version)
-
-    return negotiated
-
-
 def _about(label: str) -> Answer:
     async def about(request: Request) -> Response:
         # An old client breaks on a version that it does not know: callers of 1.0.x are shown 1.0.x only.
         sent = request.headers.get(VERSION_HEADER, label)
         shown = [version for version in SUPPORTED if not sent.startswith("1.") or version.startswith("1.")]
         version = "1.0.3" if sent.startswith("1.") else "2.0.0"
-        return _json({"version": shown}, {VERSION_HEADER: version})
+        return json_answer({"version": shown}, {VERSION_HEADER: version})
 
     return about
 
@@ -131,7 +102,7 @@ class _Statements:
             check_statement(content, version)
             content = [content]
         ids = await self._record(caller, [self._draft(one, caller, version) for one in content])
-        return _json([str(one) for one in ids], carried(request))
+        return json_answer([str(one) for one in ids], carried(request))
 
     async def put(self, request: Request, version: str) -> Response:
         """Store one statement under the id in the query."""
@@ -177,7 +148,7 @@ class _Statements:
         asked = statement_parameters(request.query_params, mine)
         if asked.statement is not None:
             one = retriever.one(caller.tenant, asked.statement, voided=asked.voided, authority=mine)
-            stored = _http_date(one["stored"])
+            stored = http_date(one["stored"])
             body = _formatted(request, asked, one)
             headers["Last-Modified"] = stored
         else:
@@ -187,7 +158,7 @@ class _Statements:
             if page.after is not None:
                 more = asked.more(request.scope["path"], dict(request.query_params), page.after)
             body = {"statements": [_formatted(request, asked, one) for one in page.statements], "more": more}
-        return _multipart(body, headers) if asked.attachments else _json(body, headers)
+        return _multipart(body, headers) if asked.attachments else json_answer(body, headers)
 
 
 def _formatted(request: Request, asked: StatementParameters, statement: dict[str, Any]) -> dict[str, Any]:
@@ -210,10 +181,6 @@ def _languages(header: str) -> list[str]:
     return [tag for _, tag in sorted(weighted, key=lambda one: one[0]) if tag and tag != "*"]
 
 
-def _json(body: object, headers: dict[str, str]) -> Response:
-    return Response(orjson.dumps(body), headers=headers, media_type="application/json")
-
-
 def _multipart(body: object, headers: dict[str, str]) -> Response:
     """multipart/mixed with the JSON as its first part (xAPI 1.0.3 Communication 1.5.2)."""
     boundary = uuid4().hex
@@ -225,7 +192,3 @@ def _multipart(body: object, headers: dict[str, str]) -> Response:
         )
     )
     return Response(content, headers=headers | {"Content-Type": f"multipart/mixed; boundary={boundary}"})
-
-
-def _http_date(stored: str) -> str:
-    return format_datetime(instant(stored), usegmt=True)

@@ -18,6 +18,10 @@ from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
 from lrs.config import Settings
+from lrs.describing import Describer
+from lrs.documenting.owners import Owners
+from lrs.documenting.reading import DocumentReader
+from lrs.documenting.writing import DocumentWriter
 from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, Stores
@@ -47,6 +51,9 @@ class System:
     opener: Opener
     recorder: Recorder
     retriever: Retriever
+    documents: DocumentReader
+    document_writer: DocumentWriter
+    describer: Describer
     reporter: Reporter
     rights: Rights
     exporter: Exporter
@@ -61,6 +68,9 @@ class System:
                 credentials=self.credentials,
                 recorder=self.recorder,
                 retriever=self.retriever,
+                documents=self.documents,
+                document_writer=self.document_writer,
+                describer=self.describer,
                 reporter=self.reporter,
                 rights=self.rights,
                 exporter=self.exporter,
@@ -101,6 +111,9 @@ def build(settings: Settings) -> System:
     tenants = Tenants(control, stores, vault, clock)
     opener = Opener(vault, settings.public_url)
 
+    owners = Owners(vault, settings.public_url)
+    credentials = Credentials(control, tenants, clock)
+
     def names() -> Iterable[str]:
         return [row.name for row in tenants.list()]
 
@@ -113,10 +126,13 @@ def build(settings: Settings) -> System:
         control=control,
         stores=stores,
         tenants=tenants,
-        credentials=Credentials(control, tenants, clock),
+        credentials=credentials,
         opener=opener,
         recorder=Recorder(tenants, vault, opener, clock, notify=runner.notify),
         retriever=Retriever(tenants, vault, opener, clock),
+        documents=DocumentReader(tenants, vault, owners),
+        document_writer=DocumentWriter(tenants, vault, owners),
+        describer=Describer(tenants, vault, opener, credentials.definers, settings.public_url),
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,

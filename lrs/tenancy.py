@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
@@ -15,7 +16,7 @@ from uuid import UUID, uuid4
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.application import LetheApplication
-from lrs.domain.access import Caller, parse_scopes
+from lrs.domain.access import Caller, Scope, parse_scopes
 from lrs.domain.errors import AlreadyExists, NotFound, Unauthenticated
 from lrs.domain.tenants import Credential, Tenant, check_tenant_name
 from lrs.ports import Clock, ControlStore, CredentialRow, Stores, TenantRow, TenantStore, Vault
@@ -151,6 +152,13 @@ class Credentials:
     def list(self, tenant: str) -> list[CredentialRow]:
         """A tenant's credentials, oldest first. NotFound."""
         return self._control.credentials(self._tenants.check(tenant))
+
+    def definers(self, tenant: str, ids: Collection[UUID]) -> frozenset[UUID]:
+        """Which of these credentials may, or might, define activities (1.0.3 Communication 4.2, ``define``)."""
+        found = self._control.scopes(tenant, ids)
+        return frozenset(
+            one for one, scopes in found.items() if Caller(one, tenant, parse_scopes(scopes)).may(Scope.DEFINE)
+        )
 
     def revoke(self, key: str, tenant: str | None = None) -> None:
         """From now on it opens nothing, in any process. NotFound, also for another tenant's."""

@@ -6,6 +6,7 @@ somebody was faster; PersistenceError: the store can not be reached) and ``Stale
 
 from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
+from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.statements import AgentRow, Head, IndexRow, Recorded, Selected, Selection, Statements
@@ -17,6 +18,9 @@ __all__ = [
     "Clock",
     "ControlStore",
     "CredentialRow",
+    "DocumentGone",
+    "DocumentRow",
+    "Documents",
     "Generation",
     "Head",
     "IndexRow",
@@ -30,6 +34,7 @@ __all__ = [
     "Selection",
     "StaleFence",
     "Statements",
+    "StoredDocument",
     "Stores",
     "TenantRow",
     "TenantStore",

@@ -115,7 +115,7 @@ class Statements(Protocol):
         ...
 
     def read(self, after: int, limit: int) -> list[Recorded]:
-        """Events in order after a position."""
+        """Events in order after a position; those of documents without their state."""
         ...
 
     def agents(self, wanted: Iterable[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], int]:

@@ -85,6 +85,7 @@ def live(data: Path, databases: Databases) -> None:
     system.check_ready()
     record(acme)
     ask(acme)
+    keep(acme)
     report(acme)
     acme.ran("export", ADA)
     acme.package(acme.http.get("/dsar").json()["requests"][0])
@@ -112,6 +113,30 @@ def record(acme: Inside) -> None:
     acme.post(voiding(GRACE, put["id"]))
     acme.ask_model(exchange(ADA))
     acme.catch_up()
+
+
+def keep(acme: Inside) -> None:
+    """Documents, people and activities."""
+    for path, names in (
+        ("/xapi/activities/state", {"activityId": COURSE, "agent": json.dumps(ADA), "stateId": "bookmark"}),
+        ("/xapi/activities/profile", {"activityId": COURSE, "profileId": "layout"}),
+    ):
+        stored = acme.http.post(path, params=names, json={"page": 1})
+        merged = acme.http.post(path, params=names, json={"page": 2})
+        assert (stored.status_code, merged.status_code) == (204, 204)
+        assert acme.http.get(path, params=names).json() == {"page": 2}
+        listed = {name: value for name, value in names.items() if name not in {"stateId", "profileId"}}
+        assert len(acme.http.get(path, params=listed).json()) == 1
+        assert acme.http.delete(path, params=names).status_code == 204
+        acme.http.post(path, params=names, json={"page": 1}).raise_for_status()
+    listed = {
+        "activityId": COURSE,
+        "agent": json.dumps(ADA),
+        "registration": "5b7a7c1e-0d52-4a7c-9a3e-4f3f8d1f6a01",
+    }
+    assert acme.http.get("/xapi/activities/state", params=listed).json() == []
+    assert acme.http.get("/xapi/agents", params={"agent": json.dumps(ADA)}).json()["name"]
+    assert acme.http.get("/xapi/activities", params={"activityId": COURSE}).json()["id"] == COURSE
 
 
 def ask(acme: Inside) -> None:

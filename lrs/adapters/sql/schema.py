@@ -53,6 +53,16 @@ TENANT = (
         " subject BLOB NOT NULL, digest BLOB NOT NULL, number INTEGER NOT NULL,"
         " PRIMARY KEY (subject, digest)) WITHOUT ROWID"
     ),
+    # Where each document's newest version is. Digests of at least 16 bytes under keys of its owner, so that nobody
+    # can try names on them once the owner is erased; the head is the event's, sealed.
+    (
+        "CREATE TABLE document ("
+        " place BLOB PRIMARY KEY, scope BLOB NOT NULL, session BLOB NOT NULL, subject BLOB NOT NULL,"
+        " stream BLOB NOT NULL, version INTEGER NOT NULL, updated INTEGER NOT NULL, head BLOB NOT NULL)"
+        " WITHOUT ROWID"
+    ),
+    "CREATE INDEX document_scope ON document (scope, place)",
+    "CREATE INDEX document_subject ON document (subject, place)",
     # Erased subjects: nothing is written about them any more.
     "CREATE TABLE tombstone (subject BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
     # Report views: which generation of each is live, and the rows of all generations.
@@ -95,6 +105,7 @@ CONTROL = (
         " scopes TEXT NOT NULL, created_at INTEGER NOT NULL, revoked INTEGER NOT NULL) WITHOUT ROWID"
     ),
     "CREATE INDEX credential_tenant ON credential (tenant)",
+    "CREATE INDEX credential_id ON credential (id)",
     # Which process does what only one may do, and until when (microseconds, UTC).
     "CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID",
 )

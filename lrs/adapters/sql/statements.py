@@ -15,6 +15,7 @@ from eventsourcing.persistence import StoredEvent
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
 from lrs.adapters.sql.selecting import bounds, page_query
+from lrs.domain.document_events import DocumentStored
 from lrs.domain.instants import microseconds
 from lrs.ports import Head, Recorded, Selected, Selection
 
@@ -23,6 +24,7 @@ _TERMS_CACHED = 65_536
 # An idle head is moved on at most this often, so that Consistent-Through goes on without a write a read.
 _IDLE_US = 1_000_000
 _COLUMNS = "e.position, e.stored, e.originator_id, e.originator_version, e.topic, e.state"
+_FOLLOWED = _COLUMNS.replace("e.state", f"CASE WHEN e.topic = '{DocumentStored.TOPIC}' THEN NULL ELSE e.state END")
 _HEAD = "position, stored, erasure_sequence"
 
 
@@ -83,8 +85,9 @@ class StatementIndex:
             ]
 
     def read(self, after: int, limit: int) -> list[Recorded]:
-        """Events in order after a position."""
-        sql = f"SELECT {_COLUMNS} FROM event e WHERE position > ? ORDER BY position LIMIT ?"
+        """Events in order after a position; those of documents without their state, which may be large and of
+        which no view is made."""
+        sql = f"SELECT {_FOLLOWED} FROM event e WHERE position > ? ORDER BY position LIMIT ?"
         with self._database.read() as c:
             return [_recorded(row) for row in c.execute(sql, (after, limit)).fetchall()]
 
@@ -171,7 +174,7 @@ def _head(c: Connection) -> Head:
 
 def _recorded(row: Row) -> Recorded:
     position, stored, stream, version, topic, state = row
-    return Recorded(position, stored, StoredEvent(UUID(bytes=stream), version, topic, state))
+    return Recorded(position, stored, StoredEvent(UUID(bytes=stream), version, topic, state or b""))
 
 
 def _stream(one: Recorded) -> UUID:

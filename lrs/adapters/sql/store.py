@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from lrs.adapters.sql.database import Connection, Database, RowWriter
+from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
 from lrs.adapters.sql.index import insert_agents, insert_index, unpack_terms
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
@@ -14,7 +15,7 @@ from lrs.adapters.sql.views import SqlViews
 from lrs.domain.filters import OF_SUBJECT, OWNER
 from lrs.ports import Purged, Reads
 
-_OF_SUBJECT = ("agent", "view_row", "package")
+_OF_SUBJECT = ("agent", "view_row", "package", "document")
 
 
 class SqlTenantStore:
@@ -25,11 +26,17 @@ class SqlTenantStore:
     ) -> None:
         self.tenant = tenant
         self._database = database
-        rows: dict[str, RowWriter] = {"agents": insert_agents, "requests": insert_requests}
+        rows: dict[str, RowWriter] = {
+            "agents": insert_agents,
+            "requests": insert_requests,
+            "documents": insert_documents,
+            "documents_gone": delete_documents,
+        }
         self.recorder = EventRecorder(database, now, rows, insert_index)
         # Of the primary, also for a stand-by: it may not have heard of this tenant yet, or only of one before it.
         blind = blind_of(database)
         self.statements = StatementIndex(database, blind)
+        self.documents = SqlDocuments(database)
         self.views = SqlViews(database)
         self.requests = SqlRequests(database)
         self.reads = Reads(self.statements, self.views)
