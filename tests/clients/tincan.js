@@ -76,7 +76,7 @@ const groups = {
       await done(`save${kind}`, "p", { a: 1 }, { ...holder, contentType: json });
       const first = await done(`retrieve${kind}`, "p", { ...holder });
       assert.deepEqual(first.contents, { a: 1 });
-      // This client sends the digest without the quotes of an entity tag.
+      // What it calls the last SHA-1 is the entity tag as it came.
       const held = { ...holder, contentType: json, lastSHA1: first.etag };
       await done(`save${kind}`, "p", { b: 2 }, { ...held });
       await failing(412, `save${kind}`, "p", { c: 3 }, { ...held });
