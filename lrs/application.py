@@ -26,7 +26,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType, register_topic
 
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import Subject
@@ -36,6 +36,7 @@ from lrs.domain.tenants import Credential, Tenant
 # hot events are plain dataclasses and are registered here.
 HOT_EVENTS: dict[str, type[HotEvent]] = {
     StatementRecorded.TOPIC: StatementRecorded,
+    StatementWithAttachments.TOPIC: StatementWithAttachments,
     ExchangeRecorded.TOPIC: ExchangeRecorded,
 }
 AGGREGATES = (Subject, DataSubjectRequest, Tenant, Credential)

@@ -23,7 +23,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrs.application import AGGREGATES, HOT_EVENTS, LetheApplication, LetheMapper, json_transcoder, stored_event
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.events import (
+    AttachedBlob,
+    BlobName,
+    ExchangeRecorded,
+    HotEvent,
+    StatementRecorded,
+    StatementWithAttachments,
+)
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import State, Subject
@@ -196,6 +203,14 @@ def an_exchange(**parts: Any) -> ExchangeRecorded:
     return ExchangeRecorded(**(whole | parts))
 
 
+def with_attachments(**parts: Any) -> StatementWithAttachments:
+    blobs = (
+        AttachedBlob(BlobName(b"\1" * 16), b"\2" * 32, 2**40, Sealed(b"\x01key\x00\xff")),
+        AttachedBlob(BlobName(b"\3" * 16), b"\4" * 32, 0, Sealed(b"")),
+    )
+    return StatementWithAttachments(**(vars(a_statement()) | {"blobs": blobs} | parts))
+
+
 IDS = st.uuids()
 PEOPLE = st.tuples(IDS, st.integers(0, 2**32 - 1))
 SEALED = st.builds(Sealed, st.binary(max_size=100))
@@ -209,6 +224,16 @@ STATEMENTS = st.builds(
     st.lists(PEOPLE, max_size=5).map(tuple),
     SEALED,
 )
+BLOBS = st.builds(
+    AttachedBlob,
+    st.binary(min_size=16, max_size=16).map(BlobName),
+    st.binary(min_size=32, max_size=32),
+    st.integers(0, 2**64 - 1),
+    SEALED,
+)
+WITH_ATTACHMENTS = st.builds(
+    with_attachments, people=st.lists(PEOPLE, max_size=5).map(tuple), body=SEALED, blobs=st.lists(BLOBS).map(tuple)
+)
 EXCHANGES = st.builds(ExchangeRecorded, IDS, st.just(1), IDS, st.tuples(PEOPLE), SEALED)
 
 
@@ -216,7 +241,7 @@ def the_mapper() -> Mapper[UUID]:
     return LetheMapper(json_transcoder())
 
 
-@given(STATEMENTS | EXCHANGES)
+@given(STATEMENTS | WITH_ATTACHMENTS | EXCHANGES)
 def test_hot_events_come_back_from_their_bytes(event: HotEvent) -> None:
     stored = the_mapper().to_stored_event(event)
     assert stored == stored_event(event)
@@ -276,6 +301,7 @@ def examples() -> dict[str, Any]:
     credential.revoke(LATER)
     events = [
         a_statement(),
+        with_attachments(),
         an_exchange(),
         *subject.collect_events(),
         Subject.agent_sealed(ADA, 2, Sealed(b"\x01agent\x00\xff"), LATER),
@@ -319,7 +345,7 @@ def event_classes() -> list[type[CanMutateAggregate[Any]]]:
 def test_every_topic_that_exists_has_golden_bytes() -> None:
     defined = {get_topic(one) for one in event_classes()} | HOT_EVENTS.keys()
     assert defined == topics_in_the_sources() == golden().keys() == examples().keys()
-    assert len(defined) == 11
+    assert len(defined) == 12
 
 
 def test_no_topic_is_the_path_of_a_module() -> None:
@@ -366,7 +392,7 @@ def test_golden_aggregates_can_still_be_read_from_a_log(application: LetheApplic
 UNREADABLE = (ValueError, struct.error)
 
 
-@pytest.mark.parametrize("event", [a_statement(), an_exchange()], ids=lambda one: one.TOPIC)
+@pytest.mark.parametrize("event", [a_statement(), with_attachments(), an_exchange()], ids=lambda one: one.TOPIC)
 def test_a_hot_event_cut_short_before_its_envelope_is_never_taken_for_one(event: HotEvent) -> None:
     state = event.encode()
     for length in range(len(state) - len(event.body.envelope)):
@@ -375,7 +401,7 @@ def test_a_hot_event_cut_short_before_its_envelope_is_never_taken_for_one(event:
             the_mapper().to_domain_event(cut)
 
 
-@pytest.mark.parametrize("event", [a_statement(), an_exchange()], ids=lambda one: one.TOPIC)
+@pytest.mark.parametrize("event", [a_statement(), with_attachments(), an_exchange()], ids=lambda one: one.TOPIC)
 def test_a_hot_event_cut_short_in_its_envelope_is_told_apart_from_the_whole_one(event: HotEvent) -> None:
     """That a shortened envelope does not open is the vault's promise; here it must not be made whole."""
     state = event.encode()
@@ -413,7 +439,7 @@ def test_a_count_of_people_beyond_the_bytes_is_refused() -> None:
         the_mapper().to_domain_event(StoredEvent(ADA, 1, StatementRecorded.TOPIC, bytes(state)))
 
 
-@given(st.sampled_from([StatementRecorded, ExchangeRecorded]), st.binary(max_size=120))
+@given(st.sampled_from([StatementRecorded, StatementWithAttachments, ExchangeRecorded]), st.binary(max_size=120))
 def test_any_bytes_are_a_hot_event_or_a_clear_error(kind: type[HotEvent], state: bytes) -> None:
     try:
         event: Any = the_mapper().to_domain_event(StoredEvent(ADA, 1, kind.TOPIC, state))
@@ -431,7 +457,7 @@ def test_an_aggregates_event_cut_short_anywhere_is_a_clear_error(topic: str) -> 
             the_mapper().to_domain_event(cut)
 
 
-@pytest.mark.parametrize("topic", ["no-such/1", "statement-recorded/2"])
+@pytest.mark.parametrize("topic", ["no-such/1", "statement-recorded/3"])
 def test_an_unknown_topic_is_a_clear_error(topic: str) -> None:
     with pytest.raises((TopicError, MapperDeserialisationError)):
         the_mapper().to_domain_event(StoredEvent(ADA, 1, topic, b"{}"))
