@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from api.access import Access
+from api.attached import AttachedStatements
 from lrs.describing import Describer
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
@@ -29,6 +30,7 @@ class Services:
     reporter: Reporter
     rights: Rights
     exporter: Exporter
+    attached: AttachedStatements
     public_url: str
     ready: Callable[[], None]
     """Nothing when everything needed can be reached, else an error."""

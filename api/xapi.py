@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.bodies import STATEMENT_BYTES_MAX, read_json
 from api.formats import is_uuid
+from api.multipart import is_multipart
 from api.negotiating import BASES, at_every_base, http_date, json_answer
 from api.parameters import StatementParameters, statement_parameters
 from api.problems import VERSION_HEADER, carried
@@ -26,6 +26,7 @@ from api.thin import Answer
 from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
+from lrs.domain.attachments import check_data
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
 from lrs.domain.instants import timestamp_text
 from lrs.recording.drafts import Draft, statement_draft
@@ -93,15 +94,12 @@ class _Statements:
         caller = await self._services.access.caller(request, Scope.STATEMENTS_WRITE)
         if request.scope["query_string"] and request.query_params:
             raise InvalidRequest("this method takes no parameters")
-        content = await read_json(request, STATEMENT_BYTES_MAX)
-        if isinstance(content, list):
-            if len(content) > STATEMENTS_MAX:
-                raise LimitExceeded(f"more than {STATEMENTS_MAX} statements in one request")
-            check_statements(content, version)
+        if is_multipart(request):
+            ids = await self._record_parts(request, caller, version, lambda content: _checked(content, version))
         else:
-            check_statement(content, version)
-            content = [content]
-        ids = await self._record(caller, [self._draft(one, caller, version) for one in content])
+            content = _checked(await read_json(request, STATEMENT_BYTES_MAX), version)
+            check_data(content)
+            ids = await self._record(caller, [self._draft(one, caller, version) for one in content])
         return json_answer([str(one) for one in ids], carried(request))
 
     async def put(self, request: Request, version: str) -> Response:
@@ -110,13 +108,32 @@ class _Statements:
         sent = request.query_params.get("statementId", "")
         if not is_uuid(sent) or len(request.query_params.multi_items()) != 1:
             raise InvalidRequest("statementId: must be a UUID, and the only parameter")
-        content = await read_json(request, STATEMENT_BYTES_MAX)
-        check_statement(content, version)
-        if content.get("id", sent).lower() != sent.lower():
-            raise InvalidStatement("id", "must be the statementId of the request", "1.0.3 Communication 2.1.1")
-        draft = self._draft(content | {"id": sent}, caller, version)
-        await self._record(caller, [draft])
+
+        def checked(content: Any) -> list[dict[str, Any]]:
+            check_statement(content, version)
+            if content.get("id", sent).lower() != sent.lower():
+                raise InvalidStatement("id", "must be the statementId of the request", "1.0.3 Communication 2.1.1")
+            return [content | {"id": sent}]
+
+        if is_multipart(request):
+            await self._record_parts(request, caller, version, checked)
+        else:
+            content = checked(await read_json(request, STATEMENT_BYTES_MAX))
+            check_data(content)
+            await self._record(caller, [self._draft(content[0], caller, version)])
         return Response(status_code=204, headers=carried(request))
+
+    async def _record_parts(
+        self, request: Request, caller: Caller, version: str, checked: Callable[[Any], list[dict[str, Any]]]
+    ) -> list[UUID]:
+        return await self._services.attached.record(
+            request,
+            caller.tenant,
+            version,
+            checked,
+            lambda statement: self._draft(statement, caller, version),
+            lambda drafts: self._record(caller, drafts),
+        )
 
     def _draft(self, statement: dict[str, Any], caller: Caller, version: str) -> Draft:
         statement_id = UUID(statement["id"]) if "id" in statement else uuid4()
@@ -147,10 +164,9 @@ class _Statements:
         headers[CONSISTENT_HEADER] = retriever.consistent_through(caller.tenant)
         asked = statement_parameters(request.query_params, mine)
         if asked.statement is not None:
-            one = retriever.one(caller.tenant, asked.statement, voided=asked.voided, authority=mine)
-            stored = http_date(one["stored"])
-            body = _formatted(request, asked, one)
-            headers["Last-Modified"] = stored
+            page = retriever.single(caller.tenant, asked.statement, voided=asked.voided, authority=mine)
+            headers["Last-Modified"] = http_date(page.statements[0]["stored"])
+            body = _formatted(request, asked, page.statements[0])
         else:
             page = retriever.page(caller.tenant, asked.query)
             headers[CONSISTENT_HEADER] = timestamp_text(page.consistent_through)
@@ -158,7 +174,21 @@ class _Statements:
             if page.after is not None:
                 more = asked.more(request.scope["path"], dict(request.query_params), page.after)
             body = {"statements": [_formatted(request, asked, one) for one in page.statements], "more": more}
-        return _multipart(body, headers) if asked.attachments else json_answer(body, headers)
+        if asked.attachments:
+            head = request.method == "HEAD"
+            return self._services.attached.answer(caller.tenant, body, page.with_attachments, headers, head=head)
+        return json_answer(body, headers)
+
+
+def _checked(content: Any, version: str) -> list[dict[str, Any]]:
+    """One statement or several as a list. InvalidStatement, LimitExceeded."""
+    if not isinstance(content, list):
+        check_statement(content, version)
+        return [content]
+    if len(content) > STATEMENTS_MAX:
+        raise LimitExceeded(f"more than {STATEMENTS_MAX} statements in one request")
+    check_statements(content, version)
+    return content
 
 
 def _formatted(request: Request, asked: StatementParameters, statement: dict[str, Any]) -> dict[str, Any]:
@@ -179,16 +209,3 @@ def _languages(header: str) -> list[str]:
         except ValueError:
             continue
     return [tag for _, tag in sorted(weighted, key=lambda one: one[0]) if tag and tag != "*"]
-
-
-def _multipart(body: object, headers: dict[str, str]) -> Response:
-    """multipart/mixed with the JSON as its first part (xAPI 1.0.3 Communication 1.5.2)."""
-    boundary = uuid4().hex
-    content = b"".join(
-        (
-            f"--{boundary}\r\nContent-Type: application/json\r\n\r\n".encode(),
-            orjson.dumps(body),
-            f"\r\n--{boundary}--\r\n".encode(),
-        )
-    )
-    return Response(content, headers=headers | {"Content-Type": f"multipart/mixed; boundary={boundary}"})

@@ -42,6 +42,7 @@ class Route:
                 reporter=system.reporter,
                 rights=system.rights,
                 exporter=system.exporter,
+                attached=system.attached,
                 public_url=system.settings.public_url,
                 ready=system.check_ready,
             )

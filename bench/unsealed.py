@@ -25,9 +25,11 @@ def switch_off(mode: str) -> None:
     """From now on, in this process."""
     seal, open_with = envelopes.seal, envelopes.open_with
 
-    def left_open(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
+    def left_open(
+        tenant: str, place: Place, keys: Sequence[DataKey], data: bytes, *, all_of: bool = False
+    ) -> bytes:
         if len(keys) > 1:
-            return seal(tenant, place, keys, data)
+            return seal(tenant, place, keys, data, all_of=all_of)
         return _HEAD + keys[0].kid + _NONCE + dictionary.compress(data) + _TAG
 
     def opened(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:

@@ -27,7 +27,7 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment, EnvType, register_topic
 
 from lrs.domain.document_events import DocumentDeleted, DocumentEvent, DocumentStored
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import Subject
@@ -37,6 +37,7 @@ from lrs.domain.tenants import Credential, Tenant
 # hot events and those of documents are plain dataclasses and are registered here.
 HOT_EVENTS: dict[str, type[HotEvent]] = {
     StatementRecorded.TOPIC: StatementRecorded,
+    StatementWithAttachments.TOPIC: StatementWithAttachments,
     ExchangeRecorded.TOPIC: ExchangeRecorded,
 }
 # No view is made of documents: whoever follows the log passes them by.

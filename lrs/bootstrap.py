@@ -7,8 +7,11 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from api.app import create_app
+from api.attached import AttachedStatements
 from api.services import Services
 from lrs.adapters.clock import SystemClock
+from lrs.adapters.jws import JsonWebSignatures
+from lrs.adapters.objects.blobs import open_blobs
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
@@ -17,6 +20,7 @@ from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
+from lrs.attachments import Attachments
 from lrs.config import Settings
 from lrs.describing import Describer
 from lrs.documenting.owners import Owners
@@ -57,6 +61,7 @@ class System:
     reporter: Reporter
     rights: Rights
     exporter: Exporter
+    attached: AttachedStatements
     runner: Runner
     worker: RequestWorker
     started: bool = False
@@ -74,6 +79,7 @@ class System:
                 reporter=self.reporter,
                 rights=self.rights,
                 exporter=self.exporter,
+                attached=self.attached,
                 public_url=self.settings.public_url,
                 ready=self.check_ready,
                 cors_origins=self.settings.origins,
@@ -118,6 +124,9 @@ def build(settings: Settings) -> System:
         return [row.name for row in tenants.list()]
 
     runner = Runner(names, tenants.store, opener, Leader(control, clock, "projections"))
+    blobs = open_blobs(settings.blobs_url, settings.data_dir)
+    attachments = Attachments(vault, blobs)
+    attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
     exporter = Exporter(tenants, vault, opener, clock)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     return System(
@@ -136,6 +145,7 @@ def build(settings: Settings) -> System:
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
+        attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
     )

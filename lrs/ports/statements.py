@@ -8,6 +8,8 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from lrs.domain.events import BlobName
+
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
@@ -31,6 +33,14 @@ class AgentRow:
     subject: UUID
     digest: bytes
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """That a statement names a blob: what none names is swept away."""
+
+    name: BlobName
+    statement: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,10 @@ class Statements(Protocol):
 
     def voided(self, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these are voided."""
+        ...
+
+    def named_blobs(self, names: Sequence[BlobName]) -> set[BlobName]:
+        """Which of these blobs a live statement names."""
         ...
 
     def positions(self, term: int, *, after: int = 0, limit: int = 1000) -> list[int]:

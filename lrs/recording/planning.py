@@ -18,12 +18,13 @@ from uuid import UUID
 import orjson
 
 from lrs.domain.agents import Identifier
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.events import AttachedBlob, ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
 from lrs.domain.sealing import Category, Place, Slot, period_of
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, AgentRef, agent_place
-from lrs.ports import AgentRow, IndexRow, Reading, TenantStore
+from lrs.ports import AgentRow, BlobRow, IndexRow, Reading, TenantStore
+from lrs.recording.attachments import sealed_blobs, slots_of
 from lrs.recording.drafts import Draft
 from lrs.sealed_bodies import pack
 
@@ -36,6 +37,7 @@ class Plan:
     events: list[Any] = field(default_factory=list)
     index: list[IndexRow | None] = field(default_factory=list)
     agents: list[AgentRow] = field(default_factory=list)
+    blobs: list[BlobRow] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -60,12 +62,20 @@ class Planner:
         # Worked out once for the whole group: each is needed again for every draft.
         periods = {category: period_of(category, self.at) for category in {draft.category for draft in drafts}}
         owners = [self._owners(draft, subjects) for draft in drafts]
-        self.reading.ensure(_slots(drafts, owners, periods, subjects))
+        with_files = [pair for pair in zip(drafts, owners, strict=True) if pair[0].attachments]
+        period = period_of(Category.ATTACHMENTS, self.at)
+        more = [slot for one, owned in with_files for slot in slots_of(one, owned, subjects.__getitem__, period)]
+        self.reading.ensure(_slots(drafts, owners, periods, subjects) + more)
         spelled = [[orjson.dumps(mention.agent) for mention in draft.parts.mentions] for draft in drafts]
         numbers = self._number_agents(plan, drafts, spelled, subjects)
         for draft, owned, exact in zip(drafts, owners, spelled, strict=True):
             people = tuple([numbers[one] for one in exact])
-            plan.events.append(self._event(draft, owned, periods[draft.category], people))
+            if draft.attachments:
+                blobs = sealed_blobs(self.reading, draft, owned, subjects.__getitem__, period)
+                plan.blobs += [BlobRow(blob.name, draft.id) for blob in blobs]
+                plan.events.append(self._with_attachments(draft, owned, periods[draft.category], people, blobs))
+            else:
+                plan.events.append(self._event(draft, owned, periods[draft.category], people))
             plan.index.append(self._index_row(draft, owned, subjects))
         return plan
 
@@ -137,6 +147,20 @@ class Planner:
         if draft.is_statement:
             return StatementRecorded(draft.id, 1, draft.version, draft.authority, draft.voids, people, body)
         return ExchangeRecorded(draft.id, 1, draft.authority, people, body)
+
+    def _with_attachments(
+        self,
+        draft: Draft,
+        owners: list[UUID],
+        period: str,
+        people: tuple[AgentRef, ...],
+        blobs: tuple[AttachedBlob, ...],
+    ) -> StatementWithAttachments:
+        place = Place(draft.id, 1, BODY, StatementWithAttachments.TOPIC)
+        body = self.reading.seal(owners, draft.category, period, place, pack(draft.parts, draft.said_version))
+        return StatementWithAttachments(
+            draft.id, 1, draft.version, draft.authority, draft.voids, people, body, blobs
+        )
 
     def _index_row(self, draft: Draft, owners: list[UUID], subjects: dict[Identifier, UUID]) -> IndexRow:
         term = self.store.statements.term

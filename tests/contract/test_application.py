@@ -32,7 +32,14 @@ from lrs.application import (
     stored_event,
 )
 from lrs.domain.document_events import DocumentDeleted, DocumentEvent, DocumentStored
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.events import (
+    AttachedBlob,
+    BlobName,
+    ExchangeRecorded,
+    HotEvent,
+    StatementRecorded,
+    StatementWithAttachments,
+)
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import State, Subject
@@ -206,6 +213,14 @@ def an_exchange(**parts: Any) -> ExchangeRecorded:
     return ExchangeRecorded(**(whole | parts))
 
 
+def with_attachments(**parts: Any) -> StatementWithAttachments:
+    blobs = (
+        AttachedBlob(BlobName(b"\1" * 16), b"\2" * 32, 2**40, Sealed(b"\x01key\x00\xff")),
+        AttachedBlob(BlobName(b"\3" * 16), b"\4" * 32, 0, Sealed(b"")),
+    )
+    return StatementWithAttachments(**(vars(a_statement()) | {"blobs": blobs} | parts))
+
+
 IDS = st.uuids()
 PEOPLE = st.tuples(IDS, st.integers(0, 2**32 - 1))
 SEALED = st.builds(Sealed, st.binary(max_size=100))
@@ -218,6 +233,16 @@ STATEMENTS = st.builds(
     st.none() | IDS,
     st.lists(PEOPLE, max_size=5).map(tuple),
     SEALED,
+)
+BLOBS = st.builds(
+    AttachedBlob,
+    st.binary(min_size=16, max_size=16).map(BlobName),
+    st.binary(min_size=32, max_size=32),
+    st.integers(0, 2**64 - 1),
+    SEALED,
+)
+WITH_ATTACHMENTS = st.builds(
+    with_attachments, people=st.lists(PEOPLE, max_size=5).map(tuple), body=SEALED, blobs=st.lists(BLOBS).map(tuple)
 )
 EXCHANGES = st.builds(ExchangeRecorded, IDS, st.just(1), IDS, st.tuples(PEOPLE), SEALED)
 
@@ -246,7 +271,7 @@ def the_mapper() -> Mapper[UUID]:
     return LetheMapper(json_transcoder())
 
 
-@given(STATEMENTS | EXCHANGES | DOCUMENTS)
+@given(STATEMENTS | WITH_ATTACHMENTS | EXCHANGES | DOCUMENTS)
 def test_plain_events_come_back_from_their_bytes(event: HotEvent | DocumentEvent) -> None:
     stored = the_mapper().to_stored_event(event)
     assert stored == stored_event(event)
@@ -306,6 +331,7 @@ def examples() -> dict[str, Any]:
     credential.revoke(LATER)
     events = [
         a_statement(),
+        with_attachments(),
         an_exchange(),
         a_document(),
         a_deletion(),
@@ -351,7 +377,7 @@ def event_classes() -> list[type[CanMutateAggregate[Any]]]:
 def test_every_topic_that_exists_has_golden_bytes() -> None:
     defined = {get_topic(one) for one in event_classes()} | PLAIN_EVENTS.keys()
     assert defined == topics_in_the_sources() == golden().keys() == examples().keys()
-    assert len(defined) == 13
+    assert len(defined) == 14
 
 
 def test_no_topic_is_the_path_of_a_module() -> None:
@@ -398,7 +424,7 @@ def test_golden_aggregates_can_still_be_read_from_a_log(application: LetheApplic
 UNREADABLE = (ValueError, struct.error)
 
 
-@pytest.mark.parametrize("event", [a_statement(), an_exchange()], ids=lambda one: one.TOPIC)
+@pytest.mark.parametrize("event", [a_statement(), with_attachments(), an_exchange()], ids=lambda one: one.TOPIC)
 def test_a_hot_event_cut_short_before_its_envelope_is_never_taken_for_one(event: HotEvent) -> None:
     state = event.encode()
     for length in range(len(state) - len(event.body.envelope)):
@@ -407,7 +433,7 @@ def test_a_hot_event_cut_short_before_its_envelope_is_never_taken_for_one(event:
             the_mapper().to_domain_event(cut)
 
 
-@pytest.mark.parametrize("event", [a_statement(), an_exchange()], ids=lambda one: one.TOPIC)
+@pytest.mark.parametrize("event", [a_statement(), with_attachments(), an_exchange()], ids=lambda one: one.TOPIC)
 def test_a_hot_event_cut_short_in_its_envelope_is_told_apart_from_the_whole_one(event: HotEvent) -> None:
     """That a shortened envelope does not open is the vault's promise; here it must not be made whole."""
     state = event.encode()
@@ -474,7 +500,7 @@ def test_an_aggregates_event_cut_short_anywhere_is_a_clear_error(topic: str) -> 
             the_mapper().to_domain_event(cut)
 
 
-@pytest.mark.parametrize("topic", ["no-such/1", "statement-recorded/2"])
+@pytest.mark.parametrize("topic", ["no-such/1", "statement-recorded/3"])
 def test_an_unknown_topic_is_a_clear_error(topic: str) -> None:
     with pytest.raises((TopicError, MapperDeserialisationError)):
         the_mapper().to_domain_event(StoredEvent(ADA, 1, topic, b"{}"))

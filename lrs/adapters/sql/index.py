@@ -12,7 +12,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from lrs.adapters.sql.database import Connection
-from lrs.ports import AgentRow, IndexRow
+from lrs.ports import AgentRow, BlobRow, IndexRow
 
 # The casts tell PostgreSQL the type of a column in which no row of a batch has a value.
 _INSERT_STATEMENT = "INSERT INTO statement VALUES (?,?,CAST(? AS BIGINT),CAST(? AS BIGINT),CAST(? AS BIGINT),?)"
@@ -48,6 +48,11 @@ def _insert_voided(c: Connection, voiding: bytes, target: bytes) -> None:
 def insert_agents(c: Connection, agents: Sequence[AgentRow]) -> None:
     """Where exact agent objects are sealed."""
     c.executemany("INSERT INTO agent VALUES (?,?,?)", [(a.subject.bytes, a.digest, a.number) for a in agents])
+
+
+def insert_blobs(c: Connection, blobs: Sequence[BlobRow]) -> None:
+    """Which blobs are named, and by which statement."""
+    c.executemany("INSERT INTO blob VALUES (?,?)", [(one.name, one.statement.bytes) for one in blobs])
 
 
 def pack_terms(terms: Sequence[int]) -> bytes:

@@ -44,6 +44,12 @@ TENANT = (
         "CREATE TABLE term ("
         " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
     ),
+    # Which statements name a blob, several of one request perhaps: what none names is swept away.
+    (
+        "CREATE TABLE blob ("
+        " name BLOB NOT NULL, statement BLOB NOT NULL, PRIMARY KEY (name, statement)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX blob_statement ON blob (statement)",
     # A voiding statement and its target; no target where that is a voiding statement itself.
     "CREATE TABLE voided (voiding BLOB PRIMARY KEY, target BLOB) WITHOUT ROWID",
     "CREATE INDEX voided_target ON voided (target)",

@@ -16,6 +16,7 @@ from eventsourcing.persistence import StoredEvent
 from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
 from lrs.adapters.sql.selecting import bounds, page_query
 from lrs.domain.document_events import DocumentStored
+from lrs.domain.events import BlobName
 from lrs.domain.instants import microseconds
 from lrs.ports import Head, Recorded, Selected, Selection
 
@@ -107,6 +108,15 @@ class StatementIndex:
                 UUID(bytes=row[0])
                 for part in parts([one.bytes for one in ids])
                 for row in c.execute(f"SELECT target FROM voided WHERE target IN ({marks(part)})", part).fetchall()
+            }
+
+    def named_blobs(self, names: Sequence[BlobName]) -> set[BlobName]:
+        """Which of these blobs a live statement names."""
+        with self._database.read() as c:
+            return {
+                BlobName(bytes(row[0]))
+                for part in parts(names)
+                for row in c.execute(f"SELECT name FROM blob WHERE name IN ({marks(part)})", part).fetchall()
             }
 
     def positions(self, term: int, *, after: int = 0, limit: int = 1000) -> list[int]:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from lrs.adapters.sql.database import Connection, Database, RowWriter
+from lrs.adapters.sql.database import Connection, Database, RowWriter, marks, parts
 from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
-from lrs.adapters.sql.index import insert_agents, insert_index, unpack_terms
+from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index, unpack_terms
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
 from lrs.adapters.sql.statements import StatementIndex, blind_of
@@ -31,6 +31,7 @@ class SqlTenantStore:
             "requests": insert_requests,
             "documents": insert_documents,
             "documents_gone": delete_documents,
+            "blobs": insert_blobs,
         }
         self.recorder = EventRecorder(database, now, rows, insert_index)
         # Of the primary, also for a stand-by: it may not have heard of this tenant yet, or only of one before it.
@@ -68,7 +69,7 @@ class SqlTenantStore:
             c.execute(
                 "INSERT INTO tombstone VALUES (?,?) ON CONFLICT (subject) DO NOTHING", (subject.bytes, sequence)
             )
-            removed = {"statement": self._purge_statements(c, subject)}
+            removed = dict(zip(("statement", "blob"), self._purge_statements(c, subject), strict=True))
             for table in _OF_SUBJECT:
                 removed[table] = c.execute(f"DELETE FROM {table} WHERE subject = ?", (subject.bytes,)).rowcount
             removed["term"] = self._purge_terms(c, subject)
@@ -76,8 +77,9 @@ class SqlTenantStore:
         self._database.checkpoint()
         return Purged(removed, left)
 
-    def _purge_statements(self, c: Connection, subject: UUID) -> int:
-        """Statements leave the index when the last owner of their body goes."""
+    def _purge_statements(self, c: Connection, subject: UUID) -> tuple[int, int]:
+        """Statements leave the index when the last owner of their body goes, and nothing names their blobs any
+        more. How many statements, how many blobs."""
         owned = self.statements.term(OWNER, subject.hex)
         rows = c.execute(
             "UPDATE statement SET owners = owners - 1 WHERE position IN (SELECT position FROM term WHERE term = ?)"
@@ -90,7 +92,14 @@ class SqlTenantStore:
             [(term, position) for position, terms in gone for term in terms],
         )
         c.executemany("DELETE FROM statement WHERE position = ?", [(position,) for position, _ in gone])
-        return len(gone)
+        blobs = 0
+        for part in parts([position for position, _ in gone]):
+            blobs += c.execute(
+                "DELETE FROM blob WHERE statement IN"
+                f" (SELECT originator_id FROM event WHERE position IN ({marks(part)}))",
+                part,
+            ).rowcount
+        return len(gone), blobs
 
     def _purge_terms(self, c: Connection, subject: UUID) -> int:
         terms: Sequence[Any] = [(self.statements.term(kind, subject.hex),) for kind in OF_SUBJECT]

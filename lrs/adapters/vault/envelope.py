@@ -2,14 +2,16 @@
 
     one key:  01 01 dict kid(16) nonce(12) ciphertext+tag
     any-of:   01 02 dict count(2) [kid(16) nonce(12) wrapped content key(48)]*count nonce(12) ciphertext+tag
+    all-of:   01 03 dict, then as any-of; each owner's key wraps a share of its own, and the content key is derived
+              from all shares in order
 
-The last nonce of any-of is SHA-256 of all before it, cut to length (its content key is used once, so no nonce can
+The last nonce of both is SHA-256 of all before it, cut to length (its content key is used once, so no nonce can
 repeat). It shows without any key that no owner was lost: with a living owner's share damaged or cut off only dead
 ones would be left, and damage would pass for an erasure. It finds accidents; forgers are for the log of hashes.
 
 ``dict`` is the version of the zstd dictionary (0: none; see ``dictionary``). The additional data is rebuilt from
-where the part lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Codes 3
-(all-of) and 4 (tombstone) are reserved.
+where the part lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Code 4
+(tombstone) is reserved.
 """
 
 import functools
@@ -23,14 +25,16 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lrs.adapters.vault import dictionary
+from lrs.adapters.vault import dictionary, wrapping
 from lrs.domain.sealing import Category, Place
 
 VERSION = 1
 ONE_KEY = 1
 ANY_OF = 2
+ALL_OF = 3
 _ONE_KEY_HEAD = bytes((VERSION, ONE_KEY, dictionary.LATEST))
 _ANY_OF_HEAD = bytes((VERSION, ANY_OF, dictionary.LATEST))
+_ALL_OF_HEAD = bytes((VERSION, ALL_OF, dictionary.LATEST))
 _COUNT = struct.Struct(">H")
 _WHERE = struct.Struct(">H16sHQH")
 _SHARE = struct.Struct(">16s12s48s")
@@ -57,13 +61,18 @@ class DataKey:
 
 
 class Envelope(NamedTuple):
-    """An envelope taken apart. ``shares`` is one (kid, nonce, wrapped content key) an owner for any-of."""
+    """An envelope taken apart. ``shares`` is one (kid, nonce, wrapped key) an owner for any-of and all-of."""
 
     head: bytes
     kids: tuple[bytes, ...]
     shares: tuple[tuple[bytes, bytes, bytes], ...]
     nonce: bytes
     ciphertext: bytes
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether the keys of all owners together are needed."""
+        return self.head[1] == ALL_OF
 
 
 def additional_data(tenant: str, place: Place, head: bytes, kid: bytes, category: Category) -> bytes:
@@ -79,12 +88,20 @@ def _names(tenant: str, part: str, topic: str, head: bytes, category: Category) 
     return b"".join(_COUNT.pack(len(fact)) + fact for fact in facts)
 
 
-def seal(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
-    """The envelope in which the key of any one owner opens ``data``."""
+def seal(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes, *, all_of: bool = False) -> bytes:
+    """The envelope in which the key of any one owner opens ``data``; with ``all_of`` it takes the keys of all."""
     packed = dictionary.compress(data)
     if len(keys) == 1:
         return _seal_one(tenant, place, keys[0], packed)
-    return _seal_any(tenant, place, keys, packed)
+    if not 1 < len(keys) <= OWNERS_MAX:
+        raise EnvelopeInvalid("too few or too many owners")
+    if all_of:
+        shared = [AESGCM.generate_key(256) for _ in keys]
+        return _seal_shared(
+            tenant, place, _ALL_OF_HEAD, list(zip(keys, shared, strict=True)), _joined(shared), packed
+        )
+    content_key = AESGCM.generate_key(256)
+    return _seal_shared(tenant, place, _ANY_OF_HEAD, [(key, content_key) for key in keys], content_key, packed)
 
 
 def _seal_one(tenant: str, place: Place, key: DataKey, packed: bytes) -> bytes:
@@ -94,26 +111,30 @@ def _seal_one(tenant: str, place: Place, key: DataKey, packed: bytes) -> bytes:
     return _ONE_KEY_HEAD + key.kid + nonce + key.cipher.encrypt(nonce, packed, bound)
 
 
-def _seal_any(tenant: str, place: Place, keys: Sequence[DataKey], packed: bytes) -> bytes:
-    if not 1 < len(keys) <= OWNERS_MAX:
-        raise EnvelopeInvalid("too few or too many owners")
-    content_key = AESGCM.generate_key(256)
-    shares = b"".join(_share(tenant, place, key, content_key) for key in keys)
-    opening = _ANY_OF_HEAD + _COUNT.pack(len(keys)) + shares
+def _seal_shared(
+    tenant: str, place: Place, head: bytes, owned: list[tuple[DataKey, bytes]], content_key: bytes, packed: bytes
+) -> bytes:
+    shares = b"".join(_share(tenant, place, head, key, share) for key, share in owned)
+    opening = head + _COUNT.pack(len(owned)) + shares
     nonce = _nonce_after(opening)
     # The content's seal is bound to all shares: none can be taken out or put in.
-    bound = additional_data(tenant, place, _ANY_OF_HEAD, b"", keys[0].category) + shares
+    bound = additional_data(tenant, place, head, b"", owned[0][0].category) + shares
     return opening + nonce + AESGCM(content_key).encrypt(nonce, packed, bound)
+
+
+def _joined(shares: Sequence[bytes]) -> bytes:
+    """The content key of all-of: nothing is known of it without every share."""
+    return wrapping.derive(b"".join(shares), "all-of", 32)
 
 
 def _nonce_after(opening: bytes) -> bytes:
     return hashlib.sha256(opening).digest()[:_NONCE_BYTES]
 
 
-def _share(tenant: str, place: Place, key: DataKey, content_key: bytes) -> bytes:
+def _share(tenant: str, place: Place, head: bytes, key: DataKey, share: bytes) -> bytes:
     nonce = os.urandom(_NONCE_BYTES)
-    bound = additional_data(tenant, place, _ANY_OF_HEAD, key.kid, key.category)
-    return _SHARE.pack(key.kid, nonce, key.cipher.encrypt(nonce, content_key, bound))
+    bound = additional_data(tenant, place, head, key.kid, key.category)
+    return _SHARE.pack(key.kid, nonce, key.cipher.encrypt(nonce, share, bound))
 
 
 def parse(envelope: bytes) -> Envelope:
@@ -122,8 +143,8 @@ def parse(envelope: bytes) -> Envelope:
         raise EnvelopeInvalid("not an envelope")
     if envelope[1] == ONE_KEY:
         return _parse_one(envelope)
-    if envelope[1] == ANY_OF:
-        return _parse_any(envelope)
+    if envelope[1] in {ANY_OF, ALL_OF}:
+        return _parse_shared(envelope)
     raise EnvelopeInvalid("not an envelope")
 
 
@@ -134,7 +155,7 @@ def _parse_one(envelope: bytes) -> Envelope:
     return Envelope(envelope[:3], (kid,), (), nonce, envelope[31:])
 
 
-def _parse_any(envelope: bytes) -> Envelope:
+def _parse_shared(envelope: bytes) -> Envelope:
     if len(envelope) < 5:
         raise EnvelopeInvalid("cut short")
     (count,) = _COUNT.unpack_from(envelope, 3)
@@ -151,12 +172,22 @@ def _parse_any(envelope: bytes) -> Envelope:
 
 def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
     """What was sealed, opened with one owner's key. EnvelopeInvalid when anything does not fit."""
+    return _opened(tenant, place, envelope, (key,))
+
+
+def open_with_all(tenant: str, place: Place, envelope: Envelope, keys: Sequence[DataKey]) -> bytes:
+    """What was sealed for all owners together, opened with their keys, in the order of the envelope's ids."""
+    return _opened(tenant, place, envelope, keys)
+
+
+def _opened(tenant: str, place: Place, envelope: Envelope, keys: Sequence[DataKey]) -> bytes:
     try:
         if not envelope.shares:
+            (key,) = keys
             bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
             packed = key.cipher.decrypt(envelope.nonce, envelope.ciphertext, bound)
         else:
-            packed = _open_any(tenant, place, envelope, key)
+            packed = _open_shared(tenant, place, envelope, keys)
         data = dictionary.decompress(envelope.head[2], packed, OPENED_BYTES_MAX)
     except (InvalidTag, ValueError) as error:
         raise EnvelopeInvalid("does not open") from error
@@ -165,10 +196,13 @@ def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> by
     return data
 
 
-def _open_any(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
-    _, nonce, wrapped = next(share for share in envelope.shares if share[0] == key.kid)
-    bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
-    content_key = key.cipher.decrypt(nonce, wrapped, bound)
+def _open_shared(tenant: str, place: Place, envelope: Envelope, keys: Sequence[DataKey]) -> bytes:
+    opened = []
+    for key in keys:
+        _, nonce, wrapped = next(share for share in envelope.shares if share[0] == key.kid)
+        bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
+        opened.append(key.cipher.decrypt(nonce, wrapped, bound))
+    content_key = _joined(opened) if envelope.needs_all else opened[0]
     shares = b"".join(_SHARE.pack(*share) for share in envelope.shares)
-    bound = additional_data(tenant, place, envelope.head, b"", key.category) + shares
+    bound = additional_data(tenant, place, envelope.head, b"", keys[0].category) + shares
     return AESGCM(content_key).decrypt(envelope.nonce, envelope.ciphertext, bound)

@@ -201,15 +201,24 @@ class VaultReading:
 
     # --- sealing ---------------------------------------------------------------------------------------------
 
-    def seal(self, owners: Sequence[UUID], category: Category, period: str, place: Place, data: bytes) -> Sealed:
-        """``data`` sealed so that the key of any one owner opens it. StaleFence. LimitExceeded for what could
-        never be opened again."""
+    def seal(
+        self,
+        owners: Sequence[UUID],
+        category: Category,
+        period: str,
+        place: Place,
+        data: bytes,
+        *,
+        all_of: bool = False,
+    ) -> Sealed:
+        """``data`` sealed so that the key of any one owner opens it, or with ``all_of`` only those of all
+        together. StaleFence. LimitExceeded for what could never be opened again."""
         if not 0 < len(owners) <= envelope.OWNERS_MAX:
             raise LimitExceeded(f"a sealed part has at least 1 and at most {envelope.OWNERS_MAX} owners")
         if len(data) > envelope.OPENED_BYTES_MAX:
             raise LimitExceeded(f"a sealed part holds at most {envelope.OPENED_BYTES_MAX} bytes")
         keys = [self._key(Slot(owner, category, period)).key for owner in owners]
-        return Sealed(envelope.seal(self._tenant, place, keys, data))
+        return Sealed(envelope.seal(self._tenant, place, keys, data, all_of=all_of))
 
     def digest(self, subject: UUID, data: bytes) -> bytes:
         """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""

@@ -434,14 +434,36 @@ def _open_one(
     if found is None:
         return Corrupt("the envelope is malformed")
     verdicts = [known.get(kid) for kid in found.kids]
+    if found.needs_all:
+        return _open_for_all(verdicts, tenant, place, found)
     for verdict in verdicts:
         if isinstance(verdict, SubjectKey):
             try:
                 return Plain(envelope.open_with(tenant, place, found, verdict.key))
             except envelope.EnvelopeInvalid:
                 return Corrupt("the seal does not open in this place")
+    return _unopened(verdicts)
+
+
+def _open_for_all(
+    verdicts: list[KeyState | Denied | None], tenant: str, place: Place, found: envelope.Envelope
+) -> Outcome:
+    """The outcome of a part that takes the keys of all its owners: one that died is the end of it."""
+    keys = [verdict.key for verdict in verdicts if isinstance(verdict, SubjectKey)]
+    if len(keys) < len(verdicts):
+        return _unopened([verdict for verdict in verdicts if not isinstance(verdict, SubjectKey)], worst=True)
+    try:
+        return Plain(envelope.open_with_all(tenant, place, found, keys))
+    except envelope.EnvelopeInvalid:
+        return Corrupt("the seal does not open in this place")
+
+
+def _unopened(verdicts: list[KeyState | Denied | None], *, worst: bool = False) -> Outcome:
+    """Why a part does not open: the gentlest verdict, or the one that is for ever."""
     if any(verdict is None for verdict in verdicts):
         return Corrupt("a key is missing and no destruction of it is recorded")
+    if worst and Erased() in verdicts:
+        return Erased()
     for verdict in verdicts:
         if isinstance(verdict, Denied | Expired):
             return verdict
