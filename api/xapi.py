@@ -6,7 +6,7 @@
 4. The use case does the work; its answer becomes headers and JSON.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
