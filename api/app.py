@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import described, documents, dsar, llm, problems, reports, xapi
+from api import described, description, documents, dsar, llm, problems, reports, xapi
 from api.alternate import Alternate
 from api.cors import Cors
 from api.services import Services
@@ -32,6 +32,7 @@ def create_app(services: Services) -> ASGIApp:
         **_without_telemetry(),
     )
     problems.install(app)
+    description.install(app)
     statements = xapi.statements(services)
     kept, of_whom = documents.documents(services), described.described(services)
     for router in (documents.routes(kept), described.routes(of_whom)):
