@@ -394,6 +394,8 @@ def only_ids(value: Any) -> Any:
         return value
     identified = {"mbox", "mbox_sha1sum", "openid", "account"} & value.keys()
     dropped = {"definition", "display"}
+    if value.get("objectType") == "Activity":
+        dropped |= {"objectType"}  # what is an Activity anyway
     if identified or value.get("objectType") == "Group":
         dropped |= {"name"} | ({"member"} if identified else set())
     return {
