@@ -28,6 +28,7 @@ from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.attachments import check_data
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
+from lrs.domain.filters import SENDER
 from lrs.domain.instants import timestamp_text
 from lrs.recording.drafts import Draft, statement_draft
 
@@ -148,6 +149,9 @@ class _Statements:
     async def _record(self, caller: Caller, drafts: list[Draft]) -> list[UUID]:
         if not drafts:
             return []
+        if caller.sees_only_own:  # what it sent is all that it will ever ask for
+            sender = (SENDER, caller.credential.hex)
+            drafts = [draft._replace(terms=(*draft.terms, sender)) for draft in drafts]
         return await woken(self._services.recorder.record(caller.tenant, drafts))
 
     # --- reading ---------------------------------------------------------------------------------------------

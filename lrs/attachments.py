@@ -3,7 +3,8 @@
 The key of each blob is sealed in its statement's event, together with what the attachment says of itself. Where it
 may not be read, is erased or has expired, the attachment is not there. What should open and does not is an alarm.
 
-THE CONTENT OF A SEALED KEY IS A STORAGE FORMAT: 32 bytes of key, then JSON ``[sha2, contentType, length]``.
+THE CONTENT OF A SEALED KEY IS A STORAGE FORMAT: 32 bytes of key, then JSON ``[sha2, contentType, size]``. The size
+that of the content; what an attachment says of its length may be anything.
 """
 
 from collections.abc import Iterable, Iterator

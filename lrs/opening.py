@@ -18,7 +18,7 @@ import orjson
 from eventsourcing.persistence import StoredEvent
 
 from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
-from lrs.domain.agents import erased_placeholder
+from lrs.domain.agents import Identifier, erased_placeholder
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable
 from lrs.domain.events import HotEvent, StatementRecorded
 from lrs.domain.instants import timestamp_text
@@ -148,6 +148,16 @@ class Opener:
             for index, (path, ref) in enumerate(zip(one.body.paths, one.event.people, strict=True))
         ]
         return join(one.body.content, placed)
+
+    def credential_of(self, agent: Identifier) -> UUID | None:
+        """The credential whose ``authority`` an agent would be."""
+        if agent.kind != "account":
+            return None
+        home_page, name = orjson.loads(agent.value)
+        try:
+            return UUID(name) if home_page == self._public_url else None
+        except ValueError:
+            return None
 
     def authority(self, credential: UUID) -> dict[str, Any]:
         """The authority of what a credential sent (xAPI 1.0.3 Data 2.4.9)."""

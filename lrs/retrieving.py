@@ -14,7 +14,7 @@ from uuid import UUID
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import NotFound
 from lrs.domain.events import StatementRecorded, StatementWithAttachments
-from lrs.domain.filters import EXACT, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
+from lrs.domain.filters import EXACT, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, SENDER, VERB
 from lrs.domain.instants import timestamp_text
 from lrs.opening import Opened, Opener, check_not_corrupt
 from lrs.ports import Clock, Selection, TenantStore, Vault
@@ -124,12 +124,15 @@ class Retriever:
         """The terms of a query; None where the agent is unknown: nobody's statements."""
         term = store.statements.term
         people: tuple[int, ...] = ()
+        sent_by: UUID | None = None
         if query.agent is not None:
             subject = self.vault.read(store.tenant).lookup([query.agent]).get(query.agent)
-            if subject is None:
+            sent_by = self._credential(store.tenant, query.agent) if query.related_agents else None
+            if subject is None and sent_by is None:
                 return None
-            roles = (OWNER, EXACT, RELATED) if query.related_agents else (OWNER, EXACT)
-            people = tuple(term(role, subject.hex) for role in roles)
+            if subject is not None:
+                roles = (OWNER, EXACT, RELATED) if query.related_agents else (OWNER, EXACT)
+                people = tuple(term(role, subject.hex) for role in roles)
         as_object, anywhere = None, None
         if query.activity is not None and query.related_activities:
             anywhere = term(OBJECT, query.activity), term(OTHER_ACTIVITY, query.activity)
@@ -137,6 +140,8 @@ class Retriever:
             as_object = term(OBJECT, query.activity)
         return Selection(
             people=people,
+            authority=sent_by,
+            sender=None if query.authority is None else term(SENDER, query.authority.hex),
             registration=None if query.registration is None else term(REGISTRATION, query.registration.lower()),
             object=as_object,
             anywhere=anywhere,
@@ -146,6 +151,11 @@ class Retriever:
             ascending=query.ascending,
             after=query.after,
         )
+
+    def _credential(self, tenant: str, agent: Identifier) -> UUID | None:
+        """The tenant's credential that is asked for as an authority (1.0.3 Data 2.4.9), if it is one."""
+        name = self.opener.credential_of(agent)
+        return name if name is not None and self.tenants.has_credential(tenant, name) else None
 
 
 def _with_attachments(opened: Sequence[Opened]) -> list[StatementWithAttachments]:

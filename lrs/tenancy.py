@@ -121,6 +121,10 @@ class Tenants:
                 found = self._applications[name] = LetheApplication(recorder)
             return found
 
+    def has_credential(self, name: str, credential: UUID) -> bool:
+        """Whether this is a credential of the tenant, revoked or not."""
+        return any(row.id == credential for row in self._control.credentials(name))
+
     def check(self, name: str) -> str:
         """The name of a tenant that is served, or NotFound."""
         return self._row(name).name

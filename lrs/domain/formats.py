@@ -58,8 +58,7 @@ def _bare_agent(agent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bare_activity(activity: dict[str, Any]) -> dict[str, Any]:
-    # An object without objectType is an Activity (Data 2.4.4), so the least that identifies one is its id.
-    return {"id": activity["id"]}
+    return {"id": activity["id"]}  # without an objectType it is an Activity (Data 2.4.4)
 
 
 Map = Callable[[dict[str, Any]], dict[str, Any]]

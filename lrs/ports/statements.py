@@ -13,7 +13,8 @@ from lrs.domain.events import BlobName
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What GET /statements finds an event by, all of it blinded; how many owners hold its body; what it voids.
+    """What GET /statements finds an event by, all of it blinded; how many owners hold its body; what it voids, and
+    what it refers to.
 
     ``terms`` are its people and other activities. An exchange has no owners here and terms alone.
     """
@@ -24,6 +25,7 @@ class IndexRow:
     verb: int | None = None
     object: int | None = None
     registration: int | None = None
+    refers: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,13 @@ class Head:
 class Selection:
     """Which statements. All that is given must match; the alternatives of ``people`` are one condition.
 
-    ``anywhere`` is an activity as the object, or as any other activity.
+    ``anywhere`` is an activity as the object, or as any other activity. ``authority`` is one more alternative of
+    ``people``, ``sender`` a condition of its own that a target does not meet for its referrer.
     """
 
     people: tuple[int, ...] = ()
+    authority: UUID | None = None
+    sender: int | None = None
     registration: int | None = None
     object: int | None = None
     anywhere: tuple[int, int] | None = None

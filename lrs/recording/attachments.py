@@ -44,7 +44,7 @@ class Keeping:
             if sha2 in self.spools and sha2 not in attached:
                 signs = is_signature(one)
                 kept = self._keep(sha2, None if signs else owners)
-                attached[sha2] = Attached(kept, sha2, one["contentType"], one["length"], signs)
+                attached[sha2] = Attached(kept, sha2, one["contentType"], self.spools[sha2].size, signs)
         return draft._replace(attachments=tuple(attached.values()))
 
     def _keep(self, sha2: str, owners: frozenset[Identifier] | None) -> Kept:

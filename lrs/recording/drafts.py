@@ -11,7 +11,7 @@ from lrs.domain.agents import is_placeholder
 from lrs.domain.filters import terms_of
 from lrs.domain.people import Split, split
 from lrs.domain.sealing import Category
-from lrs.domain.statements import voided_target
+from lrs.domain.statements import referred_target, voided_target
 from lrs.ports import Kept
 
 # Exchange ids that callers choose live in a name space of their own: they never meet statement ids.
@@ -39,6 +39,7 @@ class Draft(NamedTuple):
     version: str
     said_version: str | None = None
     voids: UUID | None = None
+    refers: UUID | None = None
     attachments: tuple[Attached, ...] = ()
 
     @property
@@ -61,6 +62,7 @@ def statement_draft(
         version=version,
         said_version=statement.get("version"),
         voids=voided_target(statement),
+        refers=referred_target(statement),
     )
 
 

@@ -19,7 +19,17 @@ import orjson
 
 from lrs.domain.agents import Identifier
 from lrs.domain.events import AttachedBlob, ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
-from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
+from lrs.domain.filters import (
+    EXACT,
+    EXCHANGE_OWNER,
+    OBJECT,
+    OTHER_ACTIVITY,
+    OWNER,
+    REGISTRATION,
+    RELATED,
+    SENDER,
+    VERB,
+)
 from lrs.domain.sealing import Category, Place, Slot, period_of
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, AgentRef, agent_place
@@ -27,6 +37,8 @@ from lrs.ports import AgentRow, BlobRow, IndexRow, Reading, TenantStore
 from lrs.recording.attachments import sealed_blobs, slots_of
 from lrs.recording.drafts import Draft
 from lrs.sealed_bodies import pack
+
+_MANY = (OTHER_ACTIVITY, SENDER)  # a statement may have several of these: they are rows, not columns
 
 
 @dataclass(slots=True)
@@ -172,10 +184,10 @@ class Planner:
             if subject not in kinds or (mention.exact and kinds[subject] == RELATED):
                 kinds[subject] = EXACT if mention.exact else RELATED
         terms = [term(kind, subject.hex) for subject, kind in kinds.items()]
-        terms += [term(kind, value) for kind, value in draft.terms if kind == OTHER_ACTIVITY]
-        single = {kind: term(kind, value) for kind, value in draft.terms if kind != OTHER_ACTIVITY}
+        terms += [term(kind, value) for kind, value in draft.terms if kind in _MANY]
+        single = {kind: term(kind, value) for kind, value in draft.terms if kind not in _MANY}
         columns = single.get(VERB), single.get(OBJECT), single.get(REGISTRATION)
-        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns)
+        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns, draft.refers)
 
 
 def _slots(

@@ -23,6 +23,7 @@ from psycopg.sql import Composable
 
 from lrs.adapters.postgres.schema import CONTROL, CONTROL_SCHEMA, TENANT, VAULT_MIGRATIONS, VAULT_SCHEMA
 from lrs.bootstrap import build
+from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import on_postgres
 from tests.postgres import Databases
 from tests.subjects import ADA, ALAN, COURSE, GRACE, Inside, agent, exchange, inside, statement, voiding
@@ -111,6 +112,13 @@ def record(acme: Inside) -> None:
     put = statement(ALAN)
     acme.http.put("/xapi/statements", params={"statementId": put["id"]}, json=put).raise_for_status()
     acme.post(voiding(GRACE, put["id"]))
+    later = statement(ADA, attachments=[attachment(b"file")])
+    acme.post(
+        statement(GRACE, object={"objectType": "StatementRef", "id": later["id"]})
+    )  # its target comes after it
+    for _ in range(2):
+        body = body_of(statements_part(later), part(b"file"))
+        acme.http.post("/xapi/statements", content=body, headers=content_type()).raise_for_status()
     acme.ask_model(exchange(ADA))
     acme.catch_up()
 

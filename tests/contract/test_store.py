@@ -391,7 +391,7 @@ def test_a_purge_says_what_it_removed_and_that_nothing_is_left(store: TenantStor
     # her terms on what stays: as exact agent, as one of two owners, and of her exchange
     removed = {"statement": 2, "blob": 0, "agent": 2, "view_row": 3, "package": 2, "document": 1, "term": 3}
     assert purged.removed == removed
-    assert purged.left == {"agent": 0, "view_row": 0, "package": 0, "document": 0, "term": 0}
+    assert purged.left == {"agent": 0, "view_row": 0, "package": 0, "document": 0, "term": 0, "inherited": 0}
 
 
 def test_a_purge_takes_out_the_statements_whose_body_was_the_subjects_alone(

@@ -395,7 +395,7 @@ def only_ids(value: Any) -> Any:
     identified = {"mbox", "mbox_sha1sum", "openid", "account"} & value.keys()
     dropped = {"definition", "display"}
     if value.get("objectType") == "Activity":
-        dropped |= {"objectType"}
+        dropped |= {"objectType"}  # what is an Activity anyway
     if identified or value.get("objectType") == "Group":
         dropped |= {"name"} | ({"member"} if identified else set())
     return {

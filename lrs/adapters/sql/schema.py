@@ -17,9 +17,9 @@ LOG = (
     (
         "CREATE TABLE head ("
         " one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, position INTEGER NOT NULL,"
-        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL)"
+        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL, linked INTEGER NOT NULL)"
     ),
-    "INSERT INTO head VALUES (1, 1, 0, 0, 0)",
+    "INSERT INTO head VALUES (1, 1, 0, 0, 0, 0)",
     # How far whom the log was followed by.
     ("CREATE TABLE tracking ( application_name TEXT PRIMARY KEY, notification_id INTEGER NOT NULL) WITHOUT ROWID"),
 )
@@ -44,6 +44,14 @@ TENANT = (
         "CREATE TABLE term ("
         " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
     ),
+    # What a statement refers to, and what it is found by because of that (``references``; also for head.linked).
+    "CREATE TABLE reference (position INTEGER PRIMARY KEY, target BLOB NOT NULL)",
+    "CREATE INDEX reference_target ON reference (target)",
+    (
+        "CREATE TABLE inherited ("
+        " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX inherited_position ON inherited (position)",
     # Which statements name a blob, several of one request perhaps: what none names is swept away.
     (
         "CREATE TABLE blob ("

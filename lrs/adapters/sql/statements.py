@@ -13,7 +13,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
+from lrs.adapters.sql.database import Database, Row, marks, parts
 from lrs.adapters.sql.selecting import bounds, page_query
 from lrs.domain.document_events import DocumentStored
 from lrs.domain.events import BlobName
@@ -61,11 +61,11 @@ class StatementIndex:
     def select(self, selection: Selection) -> Selected:
         """A page of live, unvoided statements by position."""
         with self._database.read() as c:
+            *head, linked = c.execute(f"SELECT {_HEAD}, linked FROM head").fetchone()
             low, high = bounds(c, selection)
-            sql, values = page_query(_COLUMNS, selection, low, high)
+            sql, values = page_query(_COLUMNS, selection, low, high, linked=bool(linked))
             rows = [_recorded(row) for row in c.execute(sql, values).fetchall()]
-            head = _head(c)
-        return Selected(rows[: selection.limit], len(rows) > selection.limit, head)
+        return Selected(rows[: selection.limit], len(rows) > selection.limit, Head(*head))
 
     def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Recorded]:
         """First events of these streams, those that exist."""
@@ -176,10 +176,6 @@ def _blind(key: bytes) -> Blind:
         return int.from_bytes(digest, "big", signed=True)
 
     return blind
-
-
-def _head(c: Connection) -> Head:
-    return Head(*c.execute(f"SELECT {_HEAD} FROM head").fetchone())
 
 
 def _recorded(row: Row) -> Recorded:

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from lrs.adapters.sql.database import Connection, Database, RowWriter, marks, parts
 from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
-from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index, unpack_terms
+from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index
 from lrs.adapters.sql.recorder import EventRecorder
+from lrs.adapters.sql.references import forget_targets
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
 from lrs.adapters.sql.statements import StatementIndex, blind_of
+from lrs.adapters.sql.terms import unpack_terms
 from lrs.adapters.sql.views import SqlViews
 from lrs.domain.filters import OF_SUBJECT, OWNER
 from lrs.ports import Purged, Reads
@@ -92,6 +94,7 @@ class SqlTenantStore:
             [(term, position) for position, terms in gone for term in terms],
         )
         c.executemany("DELETE FROM statement WHERE position = ?", [(position,) for position, _ in gone])
+        forget_targets(c, [position for position, _ in gone])
         blobs = 0
         for part in parts([position for position, _ in gone]):
             blobs += c.execute(
@@ -103,6 +106,8 @@ class SqlTenantStore:
 
     def _purge_terms(self, c: Connection, subject: UUID) -> int:
         terms: Sequence[Any] = [(self.statements.term(kind, subject.hex),) for kind in OF_SUBJECT]
+        for term in terms:
+            c.execute("DELETE FROM inherited WHERE term = ?", term)
         return sum(c.execute("DELETE FROM term WHERE term = ?", term).rowcount for term in terms)
 
     def _left(self, c: Connection, subject: UUID) -> dict[str, int]:
@@ -112,6 +117,7 @@ class SqlTenantStore:
             sql = f"SELECT count(*) FROM {table} WHERE subject = ?"
             left[table] = int(c.execute(sql, (subject.bytes,)).fetchone()[0])
         terms = [self.statements.term(kind, subject.hex) for kind in OF_SUBJECT]
-        counted = c.execute("SELECT count(*) FROM term WHERE term IN (?,?,?,?)", terms)
-        left["term"] = int(counted.fetchone()[0])
+        for table in ("term", "inherited"):
+            counted = c.execute(f"SELECT count(*) FROM {table} WHERE term IN ({marks(terms)})", terms)
+            left[table] = int(counted.fetchone()[0])
         return left
