@@ -121,6 +121,8 @@ ATTACHMENTS = [
         lambda _: [Ask("POST", "/statements", 400, content=b"", headers=MULTIPART)]),
     row("2.0 4.1.3", "parts are taken also where there is nothing to come along", lambda w: [mixed(w, 200, first(own(w)))],
         lambda w: [mixed(w, 200, first(own(w, attachments=[attached(fileUrl="https://example.org/essay")])))], only=TWO),
+    row("XAPI-00328", "a statement beyond the limit gets 413, also in parts", lambda w: [
+        mixed(w, 413, first(own(w, result={"response": "x" * 1_100_000})))]),
     row("Communication 2.1.1", "PUT takes parts, too", lambda w: [
         Ask("PUT", "/statements", 204, {"statementId": uuid_of(w)}, content=b"".join((*with_bytes(w, BYTES), END)), headers=MULTIPART, check=is_empty),
         one(_of(w, attachments="true"), _has_bytes(BYTES))]),

@@ -271,7 +271,7 @@ READING = [
         one({"voidedStatementId": uuid_of(w)}, equals(id=uuid_of(w))), one({"statementId": uuid_of(w)}, status=404),
         one({"statementId": uuid_of(f"{w}-voiding")}, equals(id=uuid_of(f"{w}-voiding")))]),
     row("XAPI-00163", "a voided one is in no page, the one that voids it is", lambda w: [
-        sent(own(w)), sent(voiding(w, uuid_of(w))), found({"activity": f"https://example.org/activities/{w}", "agent": _agent(w)}),
+        sent(own(w)), sent(voiding(w, uuid_of(w))),
         found({"agent": _agent(f"{w}-voiding")}, uuid_of(f"{w}-voiding"))]),
     row("XAPI-00018", "who voids can not be voided", lambda w: [
         sent(own(w)), sent(voiding(w, uuid_of(w))), Ask("POST", "/statements", {ONE: 200, TWO: 200}, json=voiding(w + "x", uuid_of(f"{w}-voiding"))),
@@ -332,6 +332,13 @@ READING = [
     row("XAPI-00174", "until is up to", lambda w: [
         sent(own(w)), found({"verb": f"https://example.org/verbs/{w}", "until": "2001-01-01T00:00:00Z"}),
         found({"verb": f"https://example.org/verbs/{w}", "until": "2999-01-01T00:00:00+01:00"}, uuid_of(w))]),
+    row("Communication 2.1.4", "who refers to a statement that a filter finds is found, too", lambda w: [
+        sent(own(w)), sent(own(w + "2", object={"objectType": "StatementRef", "id": uuid_of(w)})),
+        sent(own(w + "3", object={"objectType": "StatementRef", "id": uuid_of(w + "2")})),
+        found({"verb": f"https://example.org/verbs/{w}"}, uuid_of(w + "3"), uuid_of(w + "2"), uuid_of(w)),
+        found({"verb": f"https://example.org/verbs/{w}2"}, uuid_of(w + "3"), uuid_of(w + "2"))]),
+    row("XAPI-00162", "who voids a statement that a filter finds is found, the voided one is not", lambda w: [
+        sent(own(w)), sent(voiding(w, uuid_of(w))), found({"verb": f"https://example.org/verbs/{w}"}, uuid_of(f"{w}-voiding"))]),
     row("XAPI-00164", "parameters are joined by and", lambda w: [
         sent(own(w)), found({"verb": f"https://example.org/verbs/{w}", "agent": _agent(w)}, uuid_of(w)),
         found({"verb": f"https://example.org/verbs/{w}", "agent": _agent("nobody")})]),
