@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from lrs.bootstrap import System
+from lrs.bootstrap import System, build
 from lrs.documenting.writing import Change
 from tests.kept import Kept, Resource, names
 from tests.subjects import COURSE, GRACE, TENANT, Inside, Json, LaterClock, inside, statement
@@ -123,6 +123,26 @@ def test_a_change_that_looked_before_the_erasure_is_made_about_somebody_new(kept
     assert kept.state.get(kept.http, "one").json() == {"open": 2}
     assert kept.acme.known(kept.who) != subject
     assert kept.acme.left_of(subject) == {}
+
+
+def test_another_process_reads_what_was_just_written_and_nothing_after_the_erasure(kept: Kept) -> None:
+    other = build(kept.system.settings)
+    try:
+        there = inside(other).http
+        for number in range(5):
+            assert kept.state.post(kept.http if number % 2 else there, "one", {"n": number}).status_code == 204
+            for http in (there, kept.http):
+                assert kept.state.get(http, "one").json() == {"n": number}
+        etag = kept.state.get(there, "one").headers["etag"]
+        assert kept.state.put(kept.http, "one", {}, If_Match=etag).status_code == 204
+        assert kept.state.put(there, "one", {}, If_Match=etag).status_code == 412
+        erase(kept)
+        assert kept.state.get(there, "one").status_code == 404
+        assert kept.state.ids(there) == []
+        assert kept.state.put(there, "one", {"anew": True}).status_code == 204
+        assert kept.state.get(kept.http, "one").json() == {"anew": True}
+    finally:
+        other.close()
 
 
 def test_an_erasure_while_documents_are_written_leaves_nothing_of_the_person(kept: Kept) -> None:
