@@ -17,7 +17,7 @@ from starlette.responses import Response
 from api.bodies import read_body
 from api.formats import is_uuid
 from api.negotiating import BASES, Resource, at_every_base, http_date, json_answer
-from api.parameters import identified_agent, iri_parameter, single_parameters, time_parameter
+from api.parameters import byte_length, identified_agent, iri_parameter, single_parameters, time_parameter
 from api.problems import carried
 from api.services import Services
 from api.thin import Answer
@@ -188,7 +188,7 @@ class _Documents:
         document_id = sent.get(self._kind.id)
         if document_id is None:
             return None
-        if not 0 < len(document_id.encode("utf-8", "surrogatepass")) <= domain.ID_BYTES_MAX:
+        if not 0 < byte_length(self._kind.id, document_id) <= domain.ID_BYTES_MAX:
             raise InvalidRequest(f"{self._kind.id}: must have at least 1 and at most {domain.ID_BYTES_MAX} bytes")
         return document_id
 

@@ -108,12 +108,20 @@ def single_parameters(sent: QueryParams, known: Collection[str]) -> dict[str, st
     return dict(named)
 
 
+def byte_length(name: str, text: str) -> int:
+    """How many bytes of UTF-8 a text is. InvalidRequest for a lone surrogate, which is none."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{name}: must be text") from None
+
+
 def iri_parameter(sent: Mapping[str, str], name: str) -> str:
     """An IRI that has to be there. InvalidRequest."""
     text = sent.get(name, "")
     if not is_iri(text):
         raise InvalidRequest(f"{name}: is required and must be an IRI")
-    if len(text.encode("utf-8", "surrogatepass")) > ACTIVITY_ID_BYTES_MAX:
+    if byte_length(name, text) > ACTIVITY_ID_BYTES_MAX:
         raise InvalidRequest(f"{name}: must be at most {ACTIVITY_ID_BYTES_MAX} bytes")
     return text
 

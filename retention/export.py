@@ -4,10 +4,13 @@
    page at a time, each once, up to where the log stood then: the counts and the lists are of the same records.
 2. What the person owns is opened and given whole, with other people masked; what others own is only counted:
    id and time.
-3. The zip is written piece by piece, and each piece is sealed before it is kept, once for every subject that the
+3. Documents are those that there are now; they are read from the log, so that counts and lists are of the same
+   versions here, too. Versions before these, and deleted ones, are not told.
+4. The zip is written piece by piece, and each piece is sealed before it is kept, once for every subject that the
    request is about, seal in seal: the package dies with the first of them that is erased.
 """
 
+import base64
 import heapq
 import zipfile
 from collections import Counter
@@ -20,6 +23,7 @@ from uuid import UUID
 
 import orjson
 
+from lrs.documenting.reading import Owned, owned, rows_of
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
 from lrs.domain.events import StatementRecorded
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
@@ -27,7 +31,7 @@ from lrs.domain.instants import timestamp_text
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Corrupt, Place, Plain, Sealed, Unavailable
 from lrs.opening import Opened, Opener, check_not_corrupt
-from lrs.ports import Clock, TenantStore, Vault, ViewFilter
+from lrs.ports import Clock, DocumentRow, TenantStore, Vault, ViewFilter
 from lrs.projections.learning import LEARNING
 from lrs.projections.runner import catch_up
 from lrs.reporting import row_of
@@ -100,7 +104,9 @@ class Exporter:
         store.requests.drop_package(request.id)
         catch_up(store, self.opener)
         sink = SealingSink(self.vault, store, request.id, self._owners(tenant, request))
-        records = _Records(store, self.opener, request.subjects, store.statements.head().position)
+        upto = store.statements.head().position
+        documents = tuple(row for subject in request.subjects for row in rows_of(store, subject))
+        records = _Records(store, self.opener, request.subjects, upto, self.vault, documents)
         counts = self._write(sink, records, request)
         return counts | {"parts": sink.finish()}
 
@@ -118,6 +124,7 @@ class Exporter:
             statements=months.total(),
             exchanges=sum(1 for _ in records.exchanges()),
             mentions=sum(1 for _ in records.mentions()),
+            documents=len(records.kept),
             months=dict(sorted(months.items())),
         )
         rows, requests = records.rows(), self._requests(records.store, request.subjects)
@@ -127,7 +134,13 @@ class Exporter:
                     file.write(piece)
             with package.open("index.html", "w", force_zip64=True) as file:
                 pieces = page(
-                    summary, rows, records.statements(), records.exchanges(), records.mentions(), requests
+                    summary,
+                    rows,
+                    records.statements(),
+                    records.exchanges(),
+                    records.mentions(),
+                    requests,
+                    records.documents(),
                 )
                 for text in pieces:
                     file.write(text.encode("utf-8", "replace"))
@@ -135,6 +148,7 @@ class Exporter:
             "statements": summary.statements,
             "exchanges": summary.exchanges,
             "mentions": summary.mentions,
+            "documents": summary.documents,
             "rows": len(rows),
         }
 
@@ -186,6 +200,8 @@ class _Records:
     opener: Opener
     subjects: tuple[UUID, ...]
     upto: int
+    vault: Vault
+    kept: tuple[DocumentRow, ...]
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent object that named the person, as it was sent."""
@@ -215,6 +231,10 @@ class _Records:
             for one in self.store.statements.at([position for position in positions if position not in owned]):
                 yield {"id": str(one.event.originator_id), "stored": timestamp_text(one.stored_us)}
 
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """What programs kept about the person: state and profiles."""
+        return map(_document, owned(self.vault, self.store, self.kept))
+
     def rows(self) -> list[dict[str, Any]]:
         """The person's rows of the reports."""
         wanted = ViewFilter(subjects=self.subjects, limit=_ROWS_MAX)
@@ -241,6 +261,27 @@ class _Records:
             after = positions[-1]
 
 
+def _document(one: Owned) -> dict[str, Any]:
+    """A document: its content as text, where it is one, else in base64."""
+    of = one.head.context
+    said = {
+        "resource": of.resource.value,
+        "id": one.head.id,
+        "activity": of.activity,
+        "registration": of.registration,
+        "agent": of.agent,
+        "content_type": one.head.content_type,
+        "etag": one.head.etag,
+        "bytes": one.head.length,
+        "updated_at": timestamp_text(one.updated_us),
+    }
+    try:
+        content = {"content": one.data.decode()}
+    except UnicodeDecodeError:
+        content = {"content_base64": base64.b64encode(one.data).decode()}
+    return {name: value for name, value in said.items() if value is not None} | content
+
+
 # What a draft adds to an exchange so that it can be taken apart like a statement.
 _ADDED = frozenset({"actor", "object", "exchange_id"})
 
@@ -264,6 +305,7 @@ def _json(
         "statements": records.statements(),
         "llm_exchanges": records.exchanges(),
         "mentioned_in": records.mentions(),
+        "documents": records.documents(),
     }
     for name, items in lists.items():
         yield b',"' + name.encode() + b'":['

@@ -1,7 +1,7 @@
 """The head of a document: what it is called, what it belongs to and which version it is; and opening it.
 
-A STORAGE FORMAT: JSON ``[resource, id, activity, registration, agent, content type, ETag, bytes]``, sealed with
-every version. What is added later is added at the end.
+A STORAGE FORMAT: JSON ``[owner, resource, id, activity, registration, agent, content type, ETag, bytes]``, sealed
+with every version. What is added later is added at the end.
 """
 
 import struct
@@ -26,6 +26,7 @@ HEAD, CONTENT = "head", "content"
 class Head:
     """One version of a document, without what it holds."""
 
+    owner: UUID
     context: Context
     id: str
     content_type: str
@@ -33,22 +34,31 @@ class Head:
     length: int
 
     @classmethod
-    def of(cls, context: Context, document_id: str, content: Content) -> "Head":
+    def of(cls, owner: UUID, context: Context, document_id: str, content: Content) -> "Head":
         """The head of this content."""
-        return cls(context, document_id, content.content_type, etag_of(content.data), len(content.data))
+        return cls(owner, context, document_id, content.content_type, etag_of(content.data), len(content.data))
 
     def pack(self) -> bytes:
         """The bytes to seal."""
         of = self.context
-        said = [of.resource, self.id, of.activity, of.registration, of.agent]
+        said = [self.owner.hex, of.resource, self.id, of.activity, of.registration, of.agent]
         return orjson.dumps([*said, self.content_type, self.etag, self.length])
 
 
 def unpack(data: bytes) -> Head:
     """The head again."""
-    resource, document_id, activity, registration, agent, content_type, etag, length = orjson.loads(data)[:8]
+    owner, resource, document_id, activity, registration, agent, *rest = orjson.loads(data)
+    content_type, etag, length = rest[:3]
     context = Context(Resource(resource), agent, activity, registration)
-    return Head(context, document_id, content_type, etag, length)
+    return Head(UUID(hex=owner), context, document_id, content_type, etag, length)
+
+
+def check_whose(head: Head, owner: UUID, context: Context, document_id: str | None = None) -> None:
+    """EventCorrupt, unless the document is this owner's, of this context and, where one was asked for, of this
+    name: a row of the index that was turned to another document opens all the same."""
+    same = head.owner == owner and head.context.scope() == context.scope()
+    if not same or (document_id is not None and head.context.place(head.id) != context.place(document_id)):
+        raise EventCorrupt("a row of the document index leads to another document")
 
 
 def place_of(stream: UUID, version: int, part: str) -> Place:

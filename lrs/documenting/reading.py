@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from lrs.documenting.heads import Head, open_document, open_heads
+from lrs.documenting.heads import Head, check_whose, open_document, open_heads
 from lrs.documenting.owners import Owners
 from lrs.domain.documents import Content, Context, Resource
 from lrs.domain.errors import KeyStoreUnavailable, NotFound
-from lrs.ports import DocumentRow, Reading, StaleFence, TenantStore, Vault
+from lrs.ports import DocumentRow, Reading, StaleFence, StoredDocument, TenantStore, Vault
 from lrs.tenancy import Tenants
 
 PAGE = 500
 # The fence may move while names become digests; each time it starts afresh.
 _ATTEMPTS_MAX = 50
+_NONE = "no such document"
 _T = TypeVar("_T")
 
 
@@ -62,13 +63,14 @@ class DocumentReader:
 
     def _one(self, tenant: str, reading: Reading, context: Context, document_id: str) -> Document:
         owner = self._readable(tenant, reading, context)
-        found = None
-        if owner is not None:
-            found = self.tenants.store(tenant).documents.one(reading.digest(owner, context.place(document_id)))
+        if owner is None:
+            raise NotFound(_NONE)
+        found = self.tenants.store(tenant).documents.one(reading.digest(owner, context.place(document_id)))
         opened = None if found is None else open_document(self.vault, tenant, found)
         if found is None or opened is None:
-            raise NotFound("no such document")
+            raise NotFound(_NONE)
         head, data = opened
+        check_whose(head, owner, context, document_id)
         return Document(Content(head.content_type, data), head.etag, found.row.updated_us)
 
     def _listed(self, tenant: str, reading: Reading, context: Context, since_us: int | None) -> Listing:
@@ -79,6 +81,8 @@ class DocumentReader:
         since = -1 if since_us is None else since_us
         for rows in pages(self.tenants.store(tenant), reading, owner, context, since_us=since):
             heads = open_heads(self.vault, tenant, rows)
+            for head in filter(None, heads):
+                check_whose(head, owner, context)
             found += [(row.updated_us, head.id) for row, head in zip(rows, heads, strict=True) if head]
         found.sort()
         return Listing([document_id for _, document_id in found], found[-1][0] if found else None)
@@ -110,13 +114,20 @@ class Owned:
     updated_us: int
 
 
-def owned(vault: Vault, store: TenantStore, owner: UUID) -> Iterator[Owned]:
-    """All of an owner's documents, opened one at a time. EventCorrupt, KeyStoreUnavailable."""
-    after = b""
-    while rows := store.documents.of_owner(owner, after=after, limit=PAGE):
-        after = rows[-1].place
-        for row in rows:
-            found = store.documents.one(row.place)
-            opened = None if found is None else open_document(vault, store.tenant, found)
-            if found is not None and opened is not None:
-                yield Owned(*opened, found.row.updated_us)
+def rows_of(store: TenantStore, owner: UUID) -> list[DocumentRow]:
+    """Which documents an owner has now, in the order in which they were stored."""
+    found: list[DocumentRow] = []
+    while rows := store.documents.of_owner(owner, after=found[-1].place if found else b"", limit=PAGE):
+        found += rows
+    return sorted(found, key=lambda row: (row.updated_us, row.place))
+
+
+def owned(vault: Vault, store: TenantStore, rows: Sequence[DocumentRow]) -> Iterator[Owned]:
+    """The documents of these rows as they were then, one at a time, whatever became of them since: versions stay
+    in the log. Those that may not be read are not there. EventCorrupt, KeyStoreUnavailable."""
+    for row in rows:
+        found = store.recorder.select_events(row.stream, gt=row.version - 1, lte=row.version)
+        opened = open_document(vault, store.tenant, StoredDocument(row, found[0] if found else None))
+        if opened is not None:
+            check_whose(opened[0], row.owner, opened[0].context)
+            yield Owned(*opened, row.updated_us)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
-from lrs.documenting.heads import CONTENT, HEAD, Head, open_document, open_heads, place_of
+from lrs.documenting.heads import CONTENT, HEAD, Head, check_whose, open_document, open_heads, place_of
 from lrs.documenting.owners import Owners
 from lrs.documenting.reading import pages
 from lrs.domain.document_events import DocumentDeleted, DocumentEvent, DocumentStored
@@ -136,23 +136,30 @@ class _Changing:
 
     def _look(self, reading: Reading, owner: UUID) -> _There | None:
         place = reading.digest(owner, self.asked.context.place(self.asked.id))
-        vault, tenant, documents = self.writer.vault, self.store.tenant, self.store.documents
-        if self.asked.method is Method.POST:
-            found = documents.one(place)
-            if found is None:
-                return None
-            opened = open_document(vault, tenant, found)
-            if opened is None:
-                raise StaleFence  # the owner was denied or erased since the fence was read
-            head, data = opened
-            return _There(found.row, head, Content(head.content_type, data))
-        row = documents.row(place)
+        there = self._whole(place) if self.asked.method is Method.POST else self._known(place)
+        if there is not None:
+            check_whose(there.head, owner, self.asked.context, self.asked.id)
+        return there
+
+    def _known(self, place: bytes) -> _There | None:
+        """What is known without looking at what it holds."""
+        row = self.store.documents.row(place)
         if row is None:
             return None
-        (known,) = open_heads(vault, tenant, [row])
-        if known is None:
-            raise StaleFence
-        return _There(row, known)
+        (head,) = open_heads(self.writer.vault, self.store.tenant, [row])
+        if head is None:
+            raise StaleFence  # the owner was denied or erased since the fence was read
+        return _There(row, head)
+
+    def _whole(self, place: bytes) -> _There | None:
+        found = self.store.documents.one(place)
+        if found is None:
+            return None
+        opened = open_document(self.writer.vault, self.store.tenant, found)
+        if opened is None:
+            raise StaleFence  # the same
+        head, data = opened
+        return _There(found.row, head, Content(head.content_type, data))
 
     def _sealed(
         self, reading: Reading, owner: UUID, there: _There | None, content: Content
@@ -165,7 +172,7 @@ class _Changing:
         def seal(part: str, data: bytes) -> Any:
             return reading.seal([owner], Category.DOCUMENTS, "", place_of(stream, version, part), data)
 
-        head = seal(HEAD, Head.of(context, document_id, content).pack())
+        head = seal(HEAD, Head.of(owner, context, document_id, content).pack())
         place, scope, session = (
             reading.digest(owner, name)
             for name in (context.place(document_id), context.scope(), context.session())

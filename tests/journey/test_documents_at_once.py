@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from eventsourcing.persistence import OperationalError
 
 from lrs.documenting.writing import Change, DocumentWriter
 from lrs.domain.documents import Conditions, Content, Context, Method
@@ -108,3 +110,69 @@ def test_who_is_never_fast_enough_is_told_to_come_again(kept: Kept, monkeypatch:
     slow: DocumentWriter = replace(kept.system.document_writer, looked=be_faster)
     with pytest.raises(Overloaded):
         slow.change(TENANT, a_change(kept, Conditions(), b"{}", Method.POST))
+
+
+# --- a store that does not answer -----------------------------------------------------------------------------
+
+
+class Lossy:
+    """A recorder's insert whose first answers are lost: before the commit, or after it."""
+
+    def __init__(self, kept: Kept, losses: list[str]) -> None:
+        self.recorder: Any = kept.system.stores.open(TENANT).recorder
+        self.insert = self.recorder.insert_events
+        self.losses = losses
+
+    def __call__(self, *events: Any, **rows: Any) -> Any:
+        """Insert, or fail to tell."""
+        lost = self.losses.pop(0) if self.losses else ""
+        found = None if lost == "before" else self.insert(*events, **rows)
+        if lost:
+            raise OperationalError("no answer")
+        return found
+
+
+@pytest.mark.parametrize("losses", [["before"], ["after"], ["before", "after"], ["before", "before", "after"]])
+@pytest.mark.parametrize("method", [Method.PUT, Method.POST, Method.DELETE])
+def test_an_answer_that_was_lost_is_asked_for_again(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, method: Method, losses: list[str]
+) -> None:
+    """What was stored after all is met with its own ETag gone, and is the same request."""
+    monkeypatch.setattr("lrs.documenting.writing._OUTAGE_PAUSE_SECONDS", 0)
+    kept.state.put(kept.http, "one", {"n": 0})
+    etag = kept.state.get(kept.http, "one").headers["etag"]
+    lossy = Lossy(kept, list(losses))
+    monkeypatch.setattr(lossy.recorder, "insert_events", lossy)
+    if method is Method.DELETE:
+        assert kept.state.delete(kept.http, "one", If_Match=etag).status_code == 204
+        assert kept.state.get(kept.http, "one").status_code == 404
+    else:
+        answer = kept.state.ask(kept.http, method, "one", content=b'{"m":1}', headers={"If-Match": etag})
+        assert answer.status_code == 204
+        stored = {"m": 1} if method is Method.PUT else {"n": 0, "m": 1}
+        assert kept.state.get(kept.http, "one").json() == stored
+    assert lossy.losses == []
+
+
+def test_a_document_whose_answer_was_lost_is_made_once(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrs.documenting.writing._OUTAGE_PAUSE_SECONDS", 0)
+    kept.state.put(kept.http, "other", {})
+    lossy = Lossy(kept, ["after"])
+    monkeypatch.setattr(lossy.recorder, "insert_events", lossy)
+    assert kept.state.put(kept.http, "one", {"n": 1}).status_code == 204
+    assert kept.state.get(kept.http, "one").json() == {"n": 1}
+
+
+def test_a_store_that_stays_silent_is_503(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrs.documenting.writing._OUTAGE_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("lrs.documenting.writing.OUTAGE_SECONDS_MAX", 0.05)
+    lossy = Lossy(kept, ["before"] * 1_000_000)
+    with monkeypatch.context() as silent:
+        silent.setattr(lossy.recorder, "insert_events", lossy)
+        answer = kept.state.put(kept.http, "one", {"n": 1})
+    assert (answer.status_code, answer.json()["code"], "Retry-After" in answer.headers) == (
+        503,
+        "store-unavailable",
+        True,
+    )
+    assert kept.state.get(kept.http, "one").status_code == 404

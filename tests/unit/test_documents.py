@@ -3,11 +3,13 @@
 import hashlib
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrs.documenting.heads import Head, unpack
 from lrs.domain import documents
 from lrs.domain.documents import (
     Conditions,
@@ -136,6 +138,21 @@ def test_the_texts_by_which_documents_are_found_never_change() -> None:
     assert context.scope() == b'["document-scope/1", "state", "https://x.example.org/\\u00e9"]'
     assert context.session() == b'["document-session/1", "state", "https://x.example.org/\\u00e9", "r"]'
     assert Context(AGENT).place("p") == b'["document-place/1", "agent-profile", null, null, "p"]'
+
+
+def test_the_bytes_of_a_head_never_change() -> None:
+    """They are sealed and kept for ever; a later release may add to their end."""
+    context = Context(STATE, {"mbox": "mailto:a@example.org"}, "https://x.example.org/é", "r")
+    head = Head.of(UUID(int=0xADA), context, "one", Content("text/plain", b"abc"))
+    packed = (
+        '["00000000000000000000000000000ada","state","one","https://x.example.org/é","r",'
+        '{"mbox":"mailto:a@example.org"},"text/plain","\\"a9993e364706816aba3e25717850c26c9cd0d89d\\"",3]'
+    ).encode()
+    assert head.pack() == packed
+    assert unpack(packed) == head
+    assert unpack(packed[:-1] + b',"more"]') == head
+    profile = Head.of(UUID(int=1), Context(ACTIVITY, None, "https://x.example.org"), "p", Content("a/b", b""))
+    assert unpack(profile.pack()) == profile
 
 
 # --- merging --------------------------------------------------------------------------------------------------
