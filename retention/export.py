@@ -20,8 +20,10 @@ from uuid import UUID
 
 import orjson
 
+from lrs.attachments import Attachment, Attachments
+from lrs.domain.attachments import attachments_of, hash_of, is_signature
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
-from lrs.domain.events import StatementRecorded
+from lrs.domain.events import StatementRecorded, StatementWithAttachments
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.domain.instants import timestamp_text
 from lrs.domain.requests import DataSubjectRequest
@@ -93,6 +95,7 @@ class Exporter:
     vault: Vault
     opener: Opener
     clock: Clock
+    attachments: Attachments
 
     def export(self, tenant: str, request: DataSubjectRequest) -> dict[str, Any]:
         """Make the package of a request; what it holds, counted. Again: from the start."""
@@ -100,7 +103,8 @@ class Exporter:
         store.requests.drop_package(request.id)
         catch_up(store, self.opener)
         sink = SealingSink(self.vault, store, request.id, self._owners(tenant, request))
-        records = _Records(store, self.opener, request.subjects, store.statements.head().position)
+        upto = store.statements.head().position
+        records = _Records(store, self.opener, self.attachments, request.subjects, upto)
         counts = self._write(sink, records, request)
         return counts | {"parts": sink.finish()}
 
@@ -131,12 +135,26 @@ class Exporter:
                 )
                 for text in pieces:
                     file.write(text.encode("utf-8", "replace"))
+            files = self._write_files(package, records)
         return {
             "statements": summary.statements,
             "exchanges": summary.exchanges,
             "mentions": summary.mentions,
             "rows": len(rows),
+            "attachments": files,
         }
+
+    @staticmethod
+    def _write_files(package: zipfile.ZipFile, records: "_Records") -> int:
+        """The files that came with the person's statements, as they came, by statement and hash; how many."""
+        count = 0
+        for one in records.attachments():
+            name = zipfile.ZipInfo(f"attachments/{one.statement}/{one.sha2}")
+            with package.open(name, "w", force_zip64=True) as file:
+                for piece in records.files.read(records.store.tenant, one):
+                    file.write(piece)
+            count += 1
+        return count
 
     def _requests(self, store: TenantStore, subjects: tuple[UUID, ...]) -> list[dict[str, Any]]:
         application = self.tenants.application(store.tenant)
@@ -184,6 +202,7 @@ class _Records:
 
     store: TenantStore
     opener: Opener
+    files: Attachments
     subjects: tuple[UUID, ...]
     upto: int
 
@@ -198,6 +217,18 @@ class _Records:
         for opened in self._opened(OWNER):
             masked = [one for one in opened if isinstance(one.event, StatementRecorded)]
             yield from self.opener.statements(self.store, masked, only=frozenset(self.subjects))
+
+    def attachments(self) -> Iterator[Attachment]:
+        """Files that came with them. A signature holds the statement once more, with everybody in it: it is given
+        where nobody but the person is."""
+        for opened in self._opened(OWNER):
+            for one in opened:
+                event = one.event
+                if isinstance(event, StatementWithAttachments) and one.body is not None:
+                    alone = {subject for subject, _ in event.people} <= set(self.subjects)
+                    for found in self.files.found(self.store.tenant, [event]):
+                        if alone or found.sha2 not in _signatures(one.body.content):
+                            yield found
 
     def exchanges(self) -> Iterator[dict[str, Any]]:
         """Exchanges with language models."""
@@ -239,6 +270,10 @@ class _Records:
         while positions := self.store.statements.positions(term, after=after, limit=_PAGE):
             yield from positions
             after = positions[-1]
+
+
+def _signatures(content: dict[str, Any]) -> set[str]:
+    return {hash_of(one) for _, one in attachments_of(content) if is_signature(one)}
 
 
 # What a draft adds to an exchange so that it can be taken apart like a statement.
