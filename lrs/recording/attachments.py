@@ -26,6 +26,9 @@ from lrs.tenancy import Tenants
 
 log = logging.getLogger("lethe.recording")
 
+# Each is a file that is synced to the disk, some milliseconds, while its sender waits.
+BLOBS_MAX = 2_000
+
 
 @dataclass(slots=True)
 class Keeping:
@@ -54,6 +57,8 @@ class Keeping:
         """One that these owners share, or with None a new one."""
         if owners is not None and (found := self._by_owners.get((sha2, owners))):
             return found
+        if len(self.kept) >= BLOBS_MAX:
+            raise LimitExceeded(f"more than {BLOBS_MAX} attachments, once for each owner")
         spool = self.spools[sha2]
         self._bytes += spool.size
         if self._bytes > self.bytes_max:
