@@ -21,7 +21,7 @@ from api.bodies import parse_json
 from api.multipart import Outgoing, Received, outgoing, read_multipart
 from api.shapes import check_statement
 from lrs.attachments import Attachments
-from lrs.domain.attachments import attachments_of, check_data, hash_of, is_signature, without_signatures
+from lrs.domain.attachments import check_data, hash_of, is_signature, without_signatures
 from lrs.domain.comparison import same_statement
 from lrs.domain.errors import InvalidRequest, InvalidStatement, Refused, code_of
 from lrs.domain.events import BlobName, StatementWithAttachments
@@ -84,28 +84,24 @@ class AttachedStatements:
         draft: Callable[[dict[str, Any]], Draft],
     ) -> list[Draft]:
         check_data(statements, received.spools)
+        signed = {sha2: self._signed(token, version) for sha2, token in received.signatures.items()}
         for number, statement in enumerate(statements):
-            where = f"[{number}]." if len(statements) > 1 else ""
-            self._check_signatures(statement, received.signatures, version, where)
+            _check_signed(statement, signed, f"[{number}]." if len(statements) > 1 else "")
         return [keeping.attach(draft(statement), statement) for statement in statements]
 
-    def _check_signatures(
-        self, statement: dict[str, Any], signatures: Mapping[str, bytes], version: str, where: str
-    ) -> None:
-        for path, attachment in attachments_of(statement):
-            token = signatures.get(hash_of(attachment))
-            if token is None or not is_signature(attachment):
-                continue
-            try:
-                signed = parse_json(self.signatures.payload(token))
-            except SignatureInvalid as error:
-                raise InvalidStatement(where + path, error.rule, _SECTION) from None
-            except InvalidRequest:
-                raise InvalidStatement(where + path, "must sign a statement in JSON", _SECTION) from None
-            check_statement(signed, version, f"{where}{path}.payload")
-            # 1.0.3 Data 2.6: what was signed is the statement before the signature was added.
-            if not same_statement(without_signatures(signed), without_signatures(statement)):
-                raise InvalidStatement(where + path, "must be a signature of this statement", _SECTION)
+    def _signed(self, token: bytes, version: str) -> dict[str, Any] | InvalidStatement:
+        """The statement that a signature is of, or what is wrong with it; looked at once, however often it is
+        cited."""
+        try:
+            signed: dict[str, Any] = parse_json(self.signatures.payload(token))
+            check_statement(signed, version, "payload")
+        except SignatureInvalid as error:
+            return InvalidStatement("", error.rule, _SECTION)
+        except InvalidRequest:
+            return InvalidStatement("", "must sign a statement in JSON", _SECTION)
+        except InvalidStatement as error:
+            return InvalidStatement("", f"must sign a valid statement: {error.path} {error.rule}", _SECTION)
+        return without_signatures(signed)
 
     def _remove_unnamed(self, tenant: str, names: Sequence[BlobName]) -> None:
         """After the answer is known: no statement is about to name one of them."""
@@ -135,6 +131,23 @@ class AttachedStatements:
         if not found:
             return Response(b"".join(parts.pieces()), headers=sent)
         return StreamingResponse(_begun(parts), headers=sent)
+
+
+def _check_signed(
+    statement: Mapping[str, Any], signed: Mapping[str, dict[str, Any] | InvalidStatement], where: str
+) -> None:
+    """Nothing, where every signature of a statement that came along is one of it; else InvalidStatement."""
+    for index, attachment in enumerate(statement.get("attachments", ())):
+        of = signed.get(hash_of(attachment)) if is_signature(attachment) else None
+        if of is None:
+            continue
+        if isinstance(of, InvalidStatement):
+            raise InvalidStatement(f"{where}attachments[{index}]", of.rule, of.section)
+        # 1.0.3 Data 2.6: what was signed is the statement before the signature was added.
+        if not same_statement(of, without_signatures(statement)):
+            raise InvalidStatement(
+                f"{where}attachments[{index}]", "must be a signature of this statement", _SECTION
+            )
 
 
 def _begun(parts: Outgoing) -> Iterator[bytes]:

@@ -6,6 +6,7 @@
 4. The use case does the work; its answer becomes headers and JSON.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
@@ -36,6 +37,7 @@ CONSISTENT_HEADER = "X-Experience-API-Consistent-Through"
 STATEMENTS_MAX = 10_000
 SUPPORTED = ("1.0.0", "1.0.1", "1.0.2", "1.0.3", "2.0.0")
 _LANGUAGES_MAX = 50
+_LANGUAGE_RANGE = re.compile(r"(\*|[A-Za-z0-9-]+)(?:[ \t]*;[ \t]*[qQ]=([01](?:\.\d{0,3})?))?", re.ASCII)
 
 
 def statements(services: Services) -> dict[tuple[str, str], Answer]:
@@ -204,12 +206,10 @@ def _formatted(request: Request, asked: StatementParameters, statement: dict[str
 
 
 def _languages(header: str) -> list[str]:
-    """Language tags in order of preference (RFC 9110 12.5.4)."""
+    """Language tags in order of preference, without those that are not wanted at all (RFC 9110 12.4.2, 12.5.4)."""
     weighted: list[tuple[float, str]] = []
     for entry in header.split(",")[:_LANGUAGES_MAX]:
-        tag, _, weight = entry.strip().partition(";q=")
-        try:
-            weighted.append((-float(weight or 1), tag.strip()))
-        except ValueError:
-            continue
-    return [tag for _, tag in sorted(weighted, key=lambda one: one[0]) if tag and tag != "*"]
+        found = _LANGUAGE_RANGE.fullmatch(entry.strip())
+        if found is not None and (weight := float(found[2] or 1)) > 0:
+            weighted.append((-weight, found[1]))
+    return [tag for _, tag in sorted(weighted, key=lambda one: one[0]) if tag != "*"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import SecretStr
 from starlette.types import ASGIApp
@@ -30,6 +31,7 @@ from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
+from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -37,6 +39,7 @@ from lrs.tenancy import Credentials, Tenants
 from retention.erasure import Eraser
 from retention.export import Exporter
 from retention.rights import Rights
+from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
 __all__ = ["Migrated", "System", "build", "migrate", "verify"]
@@ -64,6 +67,7 @@ class System:
     attached: AttachedStatements
     runner: Runner
     worker: RequestWorker
+    sweeper: Sweeper
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -97,11 +101,13 @@ class System:
         self.started = True
         self.runner.start()
         self.worker.start()
+        self.sweeper.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         if self.started:
+            self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
         self.stores.close()
@@ -114,7 +120,8 @@ def build(settings: Settings) -> System:
     StoreNotMigrated when a store is not at the version of this release."""
     clock = SystemClock()
     vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock)
-    tenants = Tenants(control, stores, vault, clock)
+    blobs = open_blobs(settings.blobs_url, settings.data_dir)
+    tenants = Tenants(control, stores, vault, clock, departed=partial(remove_all, blobs))
     opener = Opener(vault, settings.public_url)
 
     owners = Owners(vault, settings.public_url)
@@ -124,10 +131,9 @@ def build(settings: Settings) -> System:
         return [row.name for row in tenants.list()]
 
     runner = Runner(names, tenants.store, opener, Leader(control, clock, "projections"))
-    blobs = open_blobs(settings.blobs_url, settings.data_dir)
     attachments = Attachments(vault, blobs)
     attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
-    exporter = Exporter(tenants, vault, opener, clock)
+    exporter = Exporter(tenants, vault, opener, clock, attachments)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     return System(
         settings=settings,
@@ -148,6 +154,7 @@ def build(settings: Settings) -> System:
         attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
+        sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
@@ -47,11 +47,21 @@ class Issued:
 class Tenants:
     """Tenants that are served, each with its store and its event-sourced application, opened once."""
 
-    def __init__(self, control: ControlStore, stores: Stores, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self,
+        control: ControlStore,
+        stores: Stores,
+        vault: Vault,
+        clock: Clock,
+        *,
+        departed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``departed`` hears of a tenant that left, when its keys are gone."""
         self._control = control
         self._stores = stores
         self._vault = vault
         self._clock = clock
+        self._departed = departed
         self._log = LetheApplication(control.recorder)
         self._applications: dict[str, LetheApplication] = {}
         self._fence = -1
@@ -101,6 +111,7 @@ class Tenants:
         with self._lock:
             self._applications.pop(name, None)
         self._stores.remove(name)
+        self._departed(name)
 
     def _row(self, name: str) -> TenantRow:
         row = self._control.tenant(name)

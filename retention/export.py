@@ -23,9 +23,11 @@ from uuid import UUID
 
 import orjson
 
+from lrs.attachments import Attachment, Attachments
 from lrs.documenting.reading import Owned, owned, rows_of
+from lrs.domain.attachments import attachments_of, hash_of, is_signature
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
-from lrs.domain.events import StatementRecorded
+from lrs.domain.events import StatementRecorded, StatementWithAttachments
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.domain.instants import timestamp_text
 from lrs.domain.requests import DataSubjectRequest
@@ -97,6 +99,7 @@ class Exporter:
     vault: Vault
     opener: Opener
     clock: Clock
+    attachments: Attachments
 
     def export(self, tenant: str, request: DataSubjectRequest) -> dict[str, Any]:
         """Make the package of a request; what it holds, counted. Again: from the start."""
@@ -106,7 +109,7 @@ class Exporter:
         sink = SealingSink(self.vault, store, request.id, self._owners(tenant, request))
         upto = store.statements.head().position
         documents = tuple(row for subject in request.subjects for row in rows_of(store, subject))
-        records = _Records(store, self.opener, request.subjects, upto, self.vault, documents)
+        records = _Records(store, self.opener, self.attachments, request.subjects, upto, self.vault, documents)
         counts = self._write(sink, records, request)
         return counts | {"parts": sink.finish()}
 
@@ -144,13 +147,27 @@ class Exporter:
                 )
                 for text in pieces:
                     file.write(text.encode("utf-8", "replace"))
+            files = self._write_files(package, records)
         return {
             "statements": summary.statements,
             "exchanges": summary.exchanges,
             "mentions": summary.mentions,
             "documents": summary.documents,
             "rows": len(rows),
+            "attachments": files,
         }
+
+    @staticmethod
+    def _write_files(package: zipfile.ZipFile, records: "_Records") -> int:
+        """The files that came with the person's statements, as they came, by statement and hash; how many."""
+        count = 0
+        for one in records.attachments():
+            name = zipfile.ZipInfo(f"attachments/{one.statement}/{one.sha2}")
+            with package.open(name, "w", force_zip64=True) as file:
+                for piece in records.files.read(records.store.tenant, one):
+                    file.write(piece)
+            count += 1
+        return count
 
     def _requests(self, store: TenantStore, subjects: tuple[UUID, ...]) -> list[dict[str, Any]]:
         application = self.tenants.application(store.tenant)
@@ -198,6 +215,7 @@ class _Records:
 
     store: TenantStore
     opener: Opener
+    files: Attachments
     subjects: tuple[UUID, ...]
     upto: int
     vault: Vault
@@ -214,6 +232,18 @@ class _Records:
         for opened in self._opened(OWNER):
             masked = [one for one in opened if isinstance(one.event, StatementRecorded)]
             yield from self.opener.statements(self.store, masked, only=frozenset(self.subjects))
+
+    def attachments(self) -> Iterator[Attachment]:
+        """Files that came with them. A signature holds the statement once more, with everybody in it: it is given
+        where nobody but the person is."""
+        for opened in self._opened(OWNER):
+            for one in opened:
+                event = one.event
+                if isinstance(event, StatementWithAttachments) and one.body is not None:
+                    alone = {subject for subject, _ in event.people} <= set(self.subjects)
+                    for found in self.files.found(self.store.tenant, [event]):
+                        if alone or found.sha2 not in _signatures(one.body.content):
+                            yield found
 
     def exchanges(self) -> Iterator[dict[str, Any]]:
         """Exchanges with language models."""
@@ -280,6 +310,10 @@ def _document(one: Owned) -> dict[str, Any]:
     except UnicodeDecodeError:
         content = {"content_base64": base64.b64encode(one.data).decode()}
     return {name: value for name, value in said.items() if value is not None} | content
+
+
+def _signatures(content: dict[str, Any]) -> set[str]:
+    return {hash_of(one) for _, one in attachments_of(content) if is_signature(one)}
 
 
 # What a draft adds to an exchange so that it can be taken apart like a statement.

@@ -17,7 +17,7 @@ def attachments_of(statement: Mapping[str, Any]) -> Iterator[tuple[str, dict[str
     """Each attachment with its path, those of a SubStatement after the statement's own."""
     for index, attachment in enumerate(statement.get("attachments", ())):
         yield f"attachments[{index}]", attachment
-    target = statement["object"]
+    target = statement["object"] or {}  # nothing, where a person was taken out
     if target.get("objectType") == "SubStatement":
         for index, attachment in enumerate(target.get("attachments", ())):
             yield f"object.attachments[{index}]", attachment

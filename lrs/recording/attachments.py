@@ -8,6 +8,7 @@
    found by the sweep (``retention.sweeping``).
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +17,17 @@ from uuid import UUID
 from lrs.attachments import key_place, pack_key
 from lrs.domain.agents import Identifier
 from lrs.domain.attachments import attachments_of, hash_of, is_signature
-from lrs.domain.errors import LimitExceeded
+from lrs.domain.errors import LimitExceeded, StoreUnavailable, code_of
 from lrs.domain.events import AttachedBlob, BlobName
 from lrs.domain.sealing import Category, Slot
 from lrs.ports import Blobs, Kept, Reading, Spool
 from lrs.recording.drafts import Attached, Draft
 from lrs.tenancy import Tenants
+
+log = logging.getLogger("lethe.recording")
+
+# Each is a file that is synced to the disk, some milliseconds, while its sender waits.
+BLOBS_MAX = 2_000
 
 
 @dataclass(slots=True)
@@ -51,6 +57,8 @@ class Keeping:
         """One that these owners share, or with None a new one."""
         if owners is not None and (found := self._by_owners.get((sha2, owners))):
             return found
+        if len(self.kept) >= BLOBS_MAX:
+            raise LimitExceeded(f"more than {BLOBS_MAX} attachments, once for each owner")
         spool = self.spools[sha2]
         self._bytes += spool.size
         if self._bytes > self.bytes_max:
@@ -66,6 +74,14 @@ def remove_unnamed(tenants: Tenants, blobs: Blobs, tenant: str, names: Sequence[
     """Remove those of these blobs that no statement names. The caller knows that none is about to."""
     named = tenants.store(tenant).statements.named_blobs(names)
     blobs.remove(tenant, [name for name in names if name not in named])
+
+
+def remove_all(blobs: Blobs, tenant: str) -> None:
+    """Remove all blobs of a tenant that has left. Its keys are gone, so what can not be removed is noise."""
+    try:
+        blobs.remove(tenant, (one.name for one in blobs.list(tenant)))
+    except StoreUnavailable as error:
+        log.warning("blobs of a departed tenant are left: tenant=%s %s", tenant, code_of(error))
 
 
 def slots_of(

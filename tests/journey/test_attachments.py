@@ -265,6 +265,14 @@ def test_a_body_beyond_the_setting_is_a_413_and_so_are_copies_for_many_owners(ac
     assert post(acme, statement(ADA, attachments=[attachment(big)]), part(big)).status_code == 413
 
 
+def test_copies_for_many_owners_are_limited_in_number_too(acme: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrs.recording.attachments.BLOBS_MAX", 2)
+    people = [ADA | {"mbox": f"mailto:p{number}@example.org"} for number in range(3)]
+    batch = [statement(one, attachments=[attachment(ESSAY)]) for one in people]
+    assert post(acme, batch, part(ESSAY)).status_code == 413
+    assert not blobs(acme)
+
+
 # --- who may read, and for how long --------------------------------------------------------------------------
 
 

@@ -192,6 +192,14 @@ def test_a_signature_dies_with_anybody_it_names_and_the_statement_stays(acme: In
     assert acme.http.get(url).status_code == 404
 
 
+def test_a_signature_in_a_sub_statement_is_a_file_like_any_other(acme: Inside) -> None:
+    signed = token(SIGNER[1], of(statement(GRACE)))
+    inner: Json = {"objectType": "SubStatement", "actor": GRACE, "verb": {"id": "http://x.example.org/v"}}
+    said = statement(ADA, object=inner | {"object": ALAN, "attachments": [signature(signed)]})
+    body = body_of(statements_part(said), signature_part(signed))
+    assert acme.http.post("/xapi/statements", content=body, headers=content_type()).status_code == 200
+
+
 def test_two_signed_at_once_keep_their_signatures_apart(acme: Inside) -> None:
     pairs = []
     for who in (ADA, ALAN):

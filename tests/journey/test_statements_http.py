@@ -424,7 +424,13 @@ def test_the_ids_format_keeps_what_identifies_and_nothing_else(world: World) -> 
 
 def test_the_canonical_format_has_one_language_of_each_map(world: World) -> None:
     exact = everything(world.acme, {"limit": 500})
-    for languages in ("de", "de-AT, en;q=0.1", "en;q=0.5, de"):
+    for languages in (
+        "de",
+        "de-AT, en;q=0.1",
+        "en;q=0.5, de",
+        "en-GB;q=0, de ; Q=0.001, *;q=0.5",
+        "??, en;q=x, de",
+    ):
         world.acme.headers["Accept-Language"] = languages
         assert everything(world.acme, {"limit": 500, "format": "canonical"}) == in_german(exact)
     del world.acme.headers["Accept-Language"]

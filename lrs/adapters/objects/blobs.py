@@ -9,12 +9,13 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Final, cast
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from lrs.adapters.objects import chunks
@@ -28,6 +29,8 @@ _PIECE_BYTES: Final = 1024 * 1024
 # S3 takes parts of 5 MiB and more; two of them are on their way at a time.
 _PART_BYTES: Final = 8 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 2
+# Some seconds, then 503: whoever asked is waiting, and asks again.
+_S3_OPTIONS: Final[dict[str, Any]] = {"retry_config": {"max_retries": 4, "retry_timeout": timedelta(seconds=10)}}
 
 
 class ObjectBlobs:
@@ -163,7 +166,7 @@ def open_blobs(url: str | None, data_dir: Path) -> ObjectBlobs:
     address = urlsplit(url)
     if address.scheme != "s3" or not address.netloc:
         raise InvalidRequest("LRS_BLOBS_URL must be a folder or s3://bucket/prefix")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = dict(_S3_OPTIONS)
     if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
         options["client_options"] = {"allow_http": True}
     # The rest (region, endpoint, keys) is where AWS's own tools look for it.
@@ -195,10 +198,12 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def _outages() -> Iterator[None]:
-    """What the storage library or the file system says as an error of ours. What is not there stays
-    FileNotFoundError, which the library's is, too."""
+    """What the storage library or the file system says as an error of ours, but FileNotFoundError for what is not
+    there."""
     try:
         yield
+    except NotFoundError:
+        raise FileNotFoundError from None
     except FileNotFoundError:
         raise
     except (BaseError, OSError) as error:
