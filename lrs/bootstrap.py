@@ -19,6 +19,7 @@ from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
 from lrs.config import Settings
 from lrs.describing import Describer
+from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.owners import Owners
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
@@ -53,6 +54,7 @@ class System:
     retriever: Retriever
     documents: DocumentReader
     document_writer: DocumentWriter
+    document_clearer: DocumentClearer
     describer: Describer
     reporter: Reporter
     rights: Rights
@@ -70,6 +72,7 @@ class System:
                 retriever=self.retriever,
                 documents=self.documents,
                 document_writer=self.document_writer,
+                document_clearer=self.document_clearer,
                 describer=self.describer,
                 reporter=self.reporter,
                 rights=self.rights,
@@ -94,6 +97,7 @@ class System:
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
+        self.document_writer.close()
         if self.started:
             self.worker.stop()
             self.runner.stop()
@@ -131,6 +135,7 @@ def build(settings: Settings) -> System:
         retriever=Retriever(tenants, vault, opener, clock),
         documents=DocumentReader(tenants, vault, owners),
         document_writer=DocumentWriter(tenants, vault, owners),
+        document_clearer=DocumentClearer(tenants, vault, owners),
         describer=Describer(tenants, vault, opener, credentials.definers, settings.public_url),
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
-from lrs.adapters.sql.database import Connection, Database, Row
+from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
 from lrs.domain.sealing import Sealed
 from lrs.ports import DocumentGone, DocumentRow, StoredDocument
 
@@ -24,11 +24,19 @@ class SqlDocuments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def row(self, place: bytes) -> DocumentRow | None:
-        """A document's row as of now."""
+    def rows(self, places: Sequence[bytes]) -> dict[bytes, DocumentRow]:
+        """The rows of these documents as of now, those that there are."""
+        if not places:
+            return {}
         with self._database.read() as c:
-            row = c.execute(f"SELECT {_COLUMNS} FROM document d WHERE d.place = ?", (place,)).fetchone()
-        return _row(row) if row else None
+            found = [
+                _row(row)
+                for part in parts(places)
+                for row in c.execute(
+                    f"SELECT {_COLUMNS} FROM document d WHERE d.place IN ({marks(part)})", part
+                ).fetchall()
+            ]
+        return {row.place: row for row in found}
 
     def one(self, place: bytes) -> StoredDocument | None:
         """A document as of now."""
