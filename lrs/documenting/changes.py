@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from lrs.documenting.heads import CONTENT, HEAD, Head, check_whose, open_document, open_heads, place_of
+from lrs.documenting.heads import CONTENT, HEAD, Head, check_whose, open_document, place_of
 from lrs.domain.document_events import DocumentDeleted, DocumentStored
 from lrs.domain.documents import Conditions, Content, Context, Method, check_change, posted
+from lrs.domain.errors import EventCorrupt
 from lrs.domain.sealing import Category, Sealed
 from lrs.ports import DocumentGone, DocumentRow, Reading, StaleFence, TenantStore, Vault
 
@@ -37,32 +38,27 @@ class There:
     content: Content | None = None
 
 
-def look(vault: Vault, store: TenantStore, owner: UUID, asked: Change, row: DocumentRow | None) -> There | None:
-    """What is there, given its row; with its content, newest row included, for a POST. StaleFence when the owner
-    was denied or erased since the fence was read; EventCorrupt, KeyStoreUnavailable."""
-    if row is None:
-        return None
-    there = _whole(vault, store, row) if asked.method is Method.POST else _known(vault, store, row)
-    if there is not None:
-        check_whose(there.head, owner, asked.context, asked.id)
-    return there
-
-
-def _known(vault: Vault, store: TenantStore, row: DocumentRow) -> There:
-    (head,) = open_heads(vault, store.tenant, [row])
+def known(head: Head | EventCorrupt | None, owner: UUID, asked: Change, row: DocumentRow) -> There:
+    """What is there, by its head. EventCorrupt; StaleFence when the owner was denied or erased since the fence was
+    read."""
+    if isinstance(head, EventCorrupt):
+        raise head
     if head is None:
         raise StaleFence
+    check_whose(head, owner, asked.context, asked.id)
     return There(row, head)
 
 
-def _whole(vault: Vault, store: TenantStore, row: DocumentRow) -> There | None:
-    found = store.documents.one(row.place)
+def whole(vault: Vault, store: TenantStore, owner: UUID, asked: Change, place: bytes) -> There | None:
+    """What is there now, with its content; None: nothing. The same errors, and KeyStoreUnavailable."""
+    found = store.documents.one(place)
     if found is None:
-        return None  # it was deleted a moment ago
+        return None
     opened = open_document(vault, store.tenant, found)
     if opened is None:
         raise StaleFence
     head, data = opened
+    check_whose(head, owner, asked.context, asked.id)
     return There(found.row, head, Content(head.content_type, data))
 
 

@@ -20,11 +20,12 @@ from uuid import UUID
 
 from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
-from lrs.documenting.changes import Change, There, decide, deletion, look, sealed
+from lrs.documenting.changes import Change, There, decide, deletion, known, sealed, whole
+from lrs.documenting.heads import open_heads
 from lrs.documenting.owners import Owners
 from lrs.domain.document_events import DocumentEvent
-from lrs.domain.documents import Content
-from lrs.domain.errors import Failed, KeyStoreUnavailable, LetheError, Overloaded, SubjectBusy
+from lrs.domain.documents import Content, Method
+from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, LetheError, Overloaded, SubjectBusy
 from lrs.domain.sealing import Category, Slot
 from lrs.ports import DocumentGone, DocumentRow, Reading, StaleFence, TenantStore, Vault
 from lrs.recording.groups import OUTAGE_SECONDS_MAX, GroupCommit, Submission, fail_all, outage
@@ -169,22 +170,23 @@ class DocumentWriter:
         return ready, busy
 
     def _look(self, store: TenantStore, reading: Reading, asked: Sequence[_Asked]) -> None:
-        """Step 2: what is there, the rows of all in one go. One that is damaged is told to who asked for it."""
-        places = {
-            id(one): reading.digest(one.owner, one.change.context.place(one.change.id))
-            for one in asked
-            if one.owner is not None
-        }
-        rows = store.documents.rows(list(places.values()))
+        """Step 2: what is there. Heads are opened in one go; contents, which may be large, one by one where they
+        are merged. Damage is told to who asked for it."""
+        of_known = [one for one in asked if one.owner is not None]
+        places = [_place(reading, one) or b"" for one in of_known]
+        rows = store.documents.rows(places)
+        found = [(one, rows[place]) for one, place in zip(of_known, places, strict=True) if place in rows]
+        heads = open_heads(self._vault, store.tenant, [row for _, row in found])
+        for (one, row), head in zip(found, heads, strict=True):
+            assert one.owner is not None
+            try:
+                if one.change.method is Method.POST:
+                    one.there = whole(self._vault, store, one.owner, one.change, row.place)
+                else:
+                    one.there = known(head, one.owner, one.change, row)
+            except EventCorrupt as error:
+                one.submission.fail(error)
         for one in asked:
-            if one.owner is not None:
-                try:
-                    row = rows.get(places[id(one)])
-                    one.there = look(self._vault, store, one.owner, one.change, row)
-                except KeyStoreUnavailable:
-                    raise
-                except Failed as error:
-                    one.submission.fail(error)
             self._looked(one.change)
 
     @staticmethod
