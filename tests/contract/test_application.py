@@ -452,10 +452,14 @@ def test_a_hot_event_cut_short_in_its_envelope_is_told_apart_from_the_whole_one(
         (a_statement(), 0, 0),
         (a_statement(), 0, 2),
         (a_statement(), 1, 2),
+        (with_attachments(), 0, 1),
         (an_exchange(), 0, 0),
         (an_exchange(), 0, 9),
     ],
-    ids=["no format", "later format", "later xAPI version", "exchange: no format", "exchange: later format"],
+    ids=[
+        *("no format", "later format", "later xAPI version", "with attachments: earlier format"),
+        *("exchange: no format", "exchange: later format"),
+    ],
 )
 def test_a_format_that_this_release_does_not_know_is_refused(event: HotEvent, at: int, byte: int) -> None:
     state = bytearray(event.encode())

@@ -3,7 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -273,7 +273,7 @@ def test_an_export_of_documents_that_change_meanwhile_is_of_one_moment(kept: Kep
         return {"held": [one["content"] for one in found.documents()]}
 
     patched = type("Patched", (type(exporter),), {"__slots__": (), "_write": write})
-    held = patched(exporter.tenants, exporter.vault, exporter.opener, exporter.clock)
+    held = patched(**{field.name: getattr(exporter, field.name) for field in fields(exporter)})
     rights = replace(kept.system.rights, exporter=held)
     request = UUID(kept.acme.request("export", kept.who)["id"])
     rights.run_next(TENANT, request)

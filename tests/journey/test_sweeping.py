@@ -116,6 +116,7 @@ def test_a_place_that_does_not_answer_holds_up_neither_departure_nor_other_tenan
     monkeypatch.setattr(type(acme.system.attached.blobs), "list", lambda _, tenant: failing(tenant))
     assert acme.system.sweeper.round() == 1
     assert not path.exists()
+    assert acme.system.sweeper.round() == 0  # there is nothing more
     assert "blobs are not swept: tenant=acme store-unavailable" in caplog.text
     acme.system.tenants.delete("acme")
     assert "blobs of a departed tenant are left" in caplog.text
