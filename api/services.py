@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from api.access import Access
+from api.waking import Handover
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -33,3 +34,8 @@ class Services:
     def access(self) -> Access:
         """Who calls."""
         return Access(self.credentials)
+
+    @cached_property
+    def handover(self) -> Handover:
+        """Requests of one round of the event loop go to the recorder together."""
+        return Handover(self.recorder)

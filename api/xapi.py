@@ -24,7 +24,6 @@ from api.problems import VERSION_HEADER, carried
 from api.services import Services
 from api.shapes import check_statement, check_statements
 from api.thin import Answer
-from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.errors import InvalidRequest, InvalidStatement, LimitExceeded
@@ -130,8 +129,9 @@ class _Statements:
         else:
             check_statement(content, version)
             content = [content]
-        ids = await self._record(caller, [self._draft(one, caller, version) for one in content])
-        return _json([str(one) for one in ids], carried(request))
+        drafts = [self._draft(one, caller, version) for one in content]
+        await self._record(caller, drafts)
+        return _json([str(draft.id) for draft in drafts], carried(request))
 
     async def put(self, request: Request, version: str) -> Response:
         """Store one statement under the id in the query."""
@@ -157,10 +157,9 @@ class _Statements:
             public_url=self._services.public_url,
         )
 
-    async def _record(self, caller: Caller, drafts: list[Draft]) -> list[UUID]:
-        if not drafts:
-            return []
-        return await woken(self._services.recorder.record(caller.tenant, drafts))
+    async def _record(self, caller: Caller, drafts: list[Draft]) -> None:
+        if drafts:
+            await self._services.handover.record(caller.tenant, drafts)
 
     # --- reading ---------------------------------------------------------------------------------------------
 

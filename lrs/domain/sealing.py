@@ -4,6 +4,7 @@ Values only: how sealing is done is the vault's business. This file must not kno
 CATEGORY AND PERIOD NAMES ARE A KEY FORMAT: they are part of the additional data of every wrapped key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +53,16 @@ class Place(NamedTuple):
     version: int
     part: str
     topic: str
+
+
+class Part(NamedTuple):
+    """What is to be sealed so that the key of any one owner opens it, and where it will lie."""
+
+    owners: Sequence[UUID]
+    category: Category
+    period: str
+    place: Place
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

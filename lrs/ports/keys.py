@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
-from lrs.domain.sealing import Category, Destroyed, Outcome, Place, Sealed, Slot
+from lrs.domain.sealing import Category, Destroyed, Outcome, Part, Place, Sealed, Slot
 
 
 class StaleFence(Exception):
@@ -40,6 +40,10 @@ class Reading(Protocol):
 
     def seal(self, owners: Sequence[UUID], category: Category, period: str, place: Place, data: bytes) -> Sealed:
         """``data`` sealed so that the key of any one owner opens it. StaleFence."""
+        ...
+
+    def seal_all(self, parts: Sequence[Part]) -> list[Sealed]:
+        """Each part sealed; cheaper than one by one. StaleFence."""
         ...
 
     def digest(self, subject: UUID, data: bytes) -> bytes:

@@ -7,11 +7,10 @@ line after each group, so a flood on one does not starve the others. The queue i
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic, sleep
-from uuid import UUID
 
 from eventsourcing.persistence import PersistenceError
 
@@ -36,21 +35,35 @@ _MORE_COME_AFTER = range(2, 16)
 log = logging.getLogger("lethe.recording")
 
 
+def _nobody(_: "Submission") -> None:
+    """Nobody waits for the answer."""
+
+
 @dataclass(slots=True)
 class Submission:
-    """One request's drafts; the future answers after the commit, with their ids."""
+    """One request's drafts and what became of them: all are stored, or none is and ``error`` says why.
+
+    ``answered`` hears of it in the thread that wrote them.
+    """
 
     drafts: list[Draft]
-    future: "Future[list[UUID]]" = field(default_factory=Future)
+    answered: Callable[["Submission"], None] = _nobody
     submitted: float = field(default_factory=monotonic)
+    done: bool = False
+    error: BaseException | None = None
 
     def succeed(self) -> None:
         """All of it is stored."""
-        self.future.set_result([draft.id for draft in self.drafts])
+        self._end(None)
 
     def fail(self, error: BaseException) -> None:
         """None of it is."""
-        self.future.set_exception(error)
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        self.error = error
+        self.done = True
+        self.answered(self)
 
     @property
     def late(self) -> bool:
@@ -76,20 +89,21 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="record")
 
-    def submit(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
-        """The future of the drafts' ids. Overloaded when too many wait already."""
-        submission = Submission(drafts)
-        submission.future.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
+    def submit(self, tenant: str, submissions: Sequence[Submission]) -> None:
+        """Have these written, in this order. Those for which there is no more room fail with Overloaded."""
+        refused: list[Submission] = []
         with self._lock:
             queue = self._queues.setdefault(tenant, _Queue())
-            if queue.waiting and queue.drafts + len(drafts) > WAITING_DRAFTS_MAX:
-                raise Overloaded("too many records are waiting to be written: try again in a moment")
-            queue.waiting.append(submission)
-            queue.drafts += len(drafts)
-            if not queue.served:
+            for one in submissions:
+                if queue.waiting and queue.drafts + len(one.drafts) > WAITING_DRAFTS_MAX:
+                    refused.append(one)
+                    continue
+                queue.waiting.append(one)
+                queue.drafts += len(one.drafts)
+            if queue.waiting and not queue.served:
                 queue.served = True
                 self._workers.submit(self._serve, tenant, queue)
-        return submission.future
+        fail_all(refused, Overloaded("too many records are waiting to be written: try again in a moment"))
 
     def _serve(self, tenant: str, queue: _Queue) -> None:
         """Write one group, then go to the end of the line if more waits. Who has to wait for an erasure goes
@@ -119,7 +133,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001
             log.error("record failed: tenant=%s cause=%s", tenant, type(error).__name__)  # noqa: TRY400
             if len(group) > 1:  # a fault in one is not its neighbours': each by itself
-                return [late for one in group if not one.future.done() for late in self._written(tenant, [one])]
+                return [late for one in group if not one.done for late in self._written(tenant, [one])]
             fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
         return []
 
@@ -166,5 +180,5 @@ def outage(error: Exception) -> Failed:
 def fail_all(group: Iterable[Submission], error: Exception) -> None:
     """Tell all who have no answer yet."""
     for submission in group:
-        if not submission.future.done():
+        if not submission.done:
             submission.fail(error)

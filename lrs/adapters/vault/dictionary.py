@@ -53,7 +53,7 @@ class _Contexts(threading.local):
 
     def __init__(self) -> None:
         latest = dictionary(LATEST)
-        self.compress = zstandard.ZstdCompressor(_LEVEL, dict_data=latest, write_dict_id=False).compress
+        self.compressor = zstandard.ZstdCompressor(_LEVEL, dict_data=latest, write_dict_id=False)
         self.decompress = [
             zstandard.ZstdDecompressor(dict_data=dictionary(version) if version else None).decompress
             for version in range(LATEST + 1)
@@ -67,7 +67,15 @@ def _contexts() -> _Contexts:
 
 def compress(data: bytes) -> bytes:
     """One frame, made with the latest dictionary."""
-    return _contexts().compress(data)
+    return _contexts().compressor.compress(data)
+
+
+def compress_all(parts: list[bytes]) -> list[bytes]:
+    """A frame for each, in one go."""
+    if len(parts) == 1 or not all(parts):  # the library refuses empty ones in one go
+        return [compress(data) for data in parts]
+    frames = _contexts().compressor.multi_compress_to_buffer([*parts])
+    return [frames[at].tobytes() for at in range(len(frames))]
 
 
 def decompress(version: int, frame: bytes, bytes_max: int) -> bytes | None:

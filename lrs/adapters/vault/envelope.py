@@ -81,15 +81,25 @@ def _names(tenant: str, part: str, topic: str, head: bytes, category: Category) 
 
 def seal(tenant: str, place: Place, keys: Sequence[DataKey], data: bytes) -> bytes:
     """The envelope in which the key of any one owner opens ``data``."""
-    packed = dictionary.compress(data)
-    if len(keys) == 1:
-        return _seal_one(tenant, place, keys[0], packed)
-    return _seal_any(tenant, place, keys, packed)
+    return seal_all(tenant, [(place, keys, data)])[0]
 
 
-def _seal_one(tenant: str, place: Place, key: DataKey, packed: bytes) -> bytes:
-    # Nonces are asked of the system one by one, never from a stock: a copy of the process would have the same.
-    nonce = os.urandom(_NONCE_BYTES)
+def seal_all(tenant: str, parts: Sequence[tuple[Place, Sequence[DataKey], bytes]]) -> list[bytes]:
+    """The same for each of these. Threads take turns at everything that waits for nothing: a group that asks the
+    system once, and compresses in one go, gives its turn away twice and not twice a part (measured, half of what
+    planning took beside a busy event loop)."""
+    packed = dictionary.compress_all([data for _, _, data in parts])
+    # Asked of the system for these very parts, never kept in stock: a copy of the process would have the same.
+    nonces = os.urandom(_NONCE_BYTES * len(parts))
+    return [
+        _seal_one(tenant, place, keys[0], one, nonces[at * _NONCE_BYTES : (at + 1) * _NONCE_BYTES])
+        if len(keys) == 1
+        else _seal_any(tenant, place, keys, one)
+        for at, ((place, keys, _), one) in enumerate(zip(parts, packed, strict=True))
+    ]
+
+
+def _seal_one(tenant: str, place: Place, key: DataKey, packed: bytes, nonce: bytes) -> bytes:
     bound = additional_data(tenant, place, _ONE_KEY_HEAD, key.kid, key.category)
     return _ONE_KEY_HEAD + key.kid + nonce + key.cipher.encrypt(nonce, packed, bound)
 
