@@ -1,4 +1,4 @@
-"""``lrs serve --workers 2``: several processes behind one address, beside what one of them does and the raw store."""
+"""``lrs serve --workers 2``: several processes behind one address, beside one of them and beside the raw store."""
 
 from typing import Final
 
