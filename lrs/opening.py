@@ -15,7 +15,6 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
-from eventsourcing.persistence import StoredEvent
 
 from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
 from lrs.domain.agents import erased_placeholder
@@ -80,7 +79,7 @@ class Opener:
         through by the garbage collector, which took a third of the time when a thousand bodies were held."""
         for start in range(0, len(recorded), _OPENED_TOGETHER):
             part = recorded[start : start + _OPENED_TOGETHER]
-            events = [(one, event) for one in part if (event := _decode(one.event))]
+            events = [(one, event) for one in part if (event := _decode(one)) is not None]
             sealed = [(body_place(event), event.body) for _, event in events]
             outcomes = self._vault.open_many(store.tenant, sealed)
             for (one, event), outcome in zip(events, outcomes, strict=True):
@@ -155,28 +154,27 @@ class Opener:
         return {"objectType": "Agent", "account": account}
 
 
-def _decode(stored: StoredEvent) -> HotEvent | None:
+def _decode(one: Recorded) -> HotEvent | None:
     """The hot event, None for an aggregate's. Bytes that are no event become one with nothing in it, whose
     body then opens as Corrupt: an alarm about this event alone."""
-    hot = HOT_EVENTS.get(stored.topic)
+    hot = HOT_EVENTS.get(one.topic)
     if hot is None:
         return None
-    stream = cast("UUID", stored.originator_id)
     try:
-        return hot.decode(stream, stored.originator_version, stored.state)
+        return hot.decode(one.stream, one.version, one.state)
     except (ValueError, struct.error):
-        return StatementRecorded(stream, stored.originator_version, "2.0.0", UUID(int=0), None, (), Sealed(b""))
+        return StatementRecorded(one.stream, one.version, "2.0.0", UUID(int=0), None, (), Sealed(b""))
 
 
 def _opened(one: Recorded, event: HotEvent, outcome: Outcome) -> Opened:
-    if isinstance(outcome, Unavailable):
-        raise KeyStoreUnavailable("the vault can not be reached")
     body = None
     if isinstance(outcome, Plain):
         try:
             body = unpack(outcome.data)
         except (orjson.JSONDecodeError, ValueError, TypeError):
             outcome = Corrupt("an opened body can not be read")
+    elif isinstance(outcome, Unavailable):
+        raise KeyStoreUnavailable("the vault can not be reached")
     return Opened(one, event, body, outcome)
 
 

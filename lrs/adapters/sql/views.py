@@ -4,6 +4,8 @@ A rebuild fills a new generation beside the live one; making it live is one row.
 name a generation (``learning@3``), moved in the transaction that writes the rows.
 """
 
+import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,10 @@ from lrs.ports import Generation, ViewFilter, ViewKey, ViewRow
 _COLUMNS = "activity, registration, subject, first_at, last_at, groupings, facts"
 _ONE = "view = ? AND generation = ? AND activity = ? AND registration = ? AND subject = ?"
 _REGISTRATION_BYTES = 16
+_REGISTRATIONS_CACHED = 16_384
+# Rows are asked for in few different numbers, the last ones with one of them again: so each question is prepared
+# once and kept.
+_LOADED_TOGETHER = (1, 8, 128)
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -35,16 +41,22 @@ class SqlViewWriter:
         return self._load_each(of, keys) if self._near else self._load_by_subject(of, set(keys))
 
     def _load_each(self, of: Generation, keys: Iterable[ViewKey]) -> dict[ViewKey, ViewRow]:
-        # One prepared statement, asked again and again, is the fastest that SQLite has: there is no way to go.
+        wanted = {_key(key): key for key in keys}
+        asked = list(wanted)
         found: dict[ViewKey, ViewRow] = {}
-        sql = f"SELECT first_at, last_at, groupings, facts FROM view_row WHERE {_ONE}"
-        for key in keys:
-            if row := self._connection.execute(sql, (of.view, of.number, *_key(key))).fetchone():
-                found[key] = _view_row(key, *row)
+        for start in range(0, len(asked), _LOADED_TOGETHER[-1]):
+            part = asked[start : start + _LOADED_TOGETHER[-1]]
+            size = next(size for size in _LOADED_TOGETHER if size >= len(part))
+            part += part[:1] * (size - len(part))
+            rows = self._connection.execute(_load(size), [*itertools.chain(*part), of.view, of.number])
+            for number, first_at, last_at, groupings, facts in rows.fetchall():
+                key = wanted[part[number]]
+                found[key] = _view_row(key, first_at, last_at, groupings, facts)
         return found
 
     def _load_by_subject(self, of: Generation, keys: set[ViewKey]) -> dict[ViewKey, ViewRow]:
-        # Over a network, what a subject has besides costs less than a question for each row.
+        # PostgreSQL would join the rows that are asked for with all that there are; and over a network, what a
+        # subject has besides costs less than a question for each row.
         return {
             row.key: row
             for part in parts(list({key.subject.bytes for key in keys}))
@@ -187,6 +199,17 @@ class SqlViews:
             return int(c.execute("SELECT count(*) FROM alarm").fetchone()[0])
 
 
+@functools.cache
+def _load(size: int) -> str:
+    wanted = ",".join(f"({number},?,?,?)" for number in range(size))
+    return (
+        f"WITH wanted (number, activity, registration, subject) AS (VALUES {wanted})"
+        " SELECT wanted.number, first_at, last_at, groupings, facts FROM wanted"
+        " CROSS JOIN view_row r WHERE r.activity = wanted.activity AND r.registration = wanted.registration"
+        " AND r.subject = wanted.subject AND r.view = ? AND r.generation = ?"
+    )
+
+
 def _live(c: Connection, view: str) -> Generation:
     row = c.execute("SELECT generation FROM view WHERE name = ?", (view,)).fetchone()
     return _generation(c, view, row[0] if row else 1)
@@ -289,6 +312,7 @@ def _view_row(key: ViewKey, first_at: int, last_at: int, packed: bytes, facts: s
     return ViewRow(key, first_at, last_at, frozenset(groupings), orjson.loads(facts))
 
 
+@functools.lru_cache(_REGISTRATIONS_CACHED)
 def _registration_bytes(registration: str) -> bytes:
     """A registration as its UUID's 16 bytes; what is none (nobody could have recorded it) by its text."""
     if _UUID.fullmatch(registration):
