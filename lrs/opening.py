@@ -90,7 +90,8 @@ class Opener:
         KeyStoreUnavailable."""
         wanted = list(dict.fromkeys(refs))
         sealed = self._ciphertexts(store, wanted)
-        outcomes = self._vault.open_many(store.tenant, [(agent_place(ref), sealed[ref]) for ref in wanted])
+        items = [(agent_place(ref), sealed[ref]) for ref in wanted]
+        outcomes = self._vault.open_many(store.tenant, items, keep=True)
         return {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
 
     def _ciphertexts(self, store: TenantStore, wanted: Sequence[AgentRef]) -> dict[AgentRef, Sealed]:
@@ -126,27 +127,33 @@ class Opener:
         refs = {ref for one in readable for ref in one.event.people}
         shown = refs if only is None else {ref for ref in refs if ref[0] in only}
         agents = dict.fromkeys(refs) | self.agents(store, shown)
-        return [self._statement(one, agents) for one in readable]
+        authorities = {sender: self.authority(sender) for sender in {one.event.authority for one in readable}}
+        return [self._statement(one, agents, authorities) for one in readable]
 
-    def _statement(self, one: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> dict[str, Any]:
+    def _statement(
+        self,
+        one: Opened,
+        agents: Mapping[AgentRef, dict[str, Any] | None],
+        authorities: Mapping[UUID, dict[str, Any]],
+    ) -> dict[str, Any]:
         assert one.body is not None
         event = cast("StatementRecorded", one.event)
         stored = timestamp_text(one.recorded.stored_us)
-        statement = {"id": str(event.originator_id)} | self.rejoin(one, agents)
+        statement = {"id": str(event.originator_id), **self.rejoin(one, agents)}
         statement.setdefault("timestamp", stored)
         statement["stored"] = stored
         statement["version"] = one.body.version or _DEFAULT_VERSIONS[event.version]
-        statement["authority"] = self.authority(event.authority)
+        statement["authority"] = authorities[event.authority]
         return statement
 
     def rejoin(self, one: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> dict[str, Any]:
         """The content with its people back in their places. Uses the body up."""
-        assert one.body is not None
-        placed = [
-            (path, agents[ref] or self._placeholders[index in one.body.groups])
-            for index, (path, ref) in enumerate(zip(one.body.paths, one.event.people, strict=True))
+        body = one.body
+        assert body is not None
+        people = [
+            agents[ref] or self._placeholders[index in body.groups] for index, ref in enumerate(one.event.people)
         ]
-        return join(one.body.content, placed)
+        return join(body.content, zip(body.paths, people, strict=True))
 
     def authority(self, credential: UUID) -> dict[str, Any]:
         """The authority of what a credential sent (xAPI 1.0.3 Data 2.4.9)."""
