@@ -181,7 +181,8 @@ class _Statements:
             headers["Last-Modified"] = stored
         else:
             page = retriever.page(caller.tenant, asked.query)
-            headers[CONSISTENT_HEADER] = timestamp_text(page.consistent_through)
+            if page.consistent_through is not None:
+                headers[CONSISTENT_HEADER] = timestamp_text(page.consistent_through)
             more = ""
             if page.after is not None:
                 more = asked.more(request.scope["path"], dict(request.query_params), page.after)

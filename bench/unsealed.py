@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from lrs.adapters.vault import dictionary
 from lrs.adapters.vault import envelope as envelopes
-from lrs.adapters.vault.envelope import DataKey, Envelope
+from lrs.adapters.vault.envelope import DataKey
 from lrs.cli import main
 from lrs.domain.sealing import Place
 
@@ -28,11 +28,11 @@ def switch_off(mode: str) -> None:
     def left_open(tenant: str, place: Place, key: DataKey, packed: bytes, nonce: bytes) -> bytes:  # noqa: ARG001
         return _HEAD + key.kid + _NONCE + packed + _TAG
 
-    def opened(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
-        if envelope.shares:
+    def opened(tenant: str, place: Place, envelope: bytes, key: DataKey) -> bytes:
+        if envelope[1] != envelopes.ONE_KEY:
             return open_with(tenant, place, envelope, key)
-        packed = envelope.ciphertext[: -len(_TAG)]
-        data = dictionary.decompress(envelope.head[2], packed, envelopes.OPENED_BYTES_MAX)
+        packed = envelope[len(_HEAD) + len(key.kid) + len(_NONCE) : -len(_TAG)]
+        data = dictionary.decompress(envelope[2], packed, envelopes.OPENED_BYTES_MAX)
         assert data is not None
         return data
 

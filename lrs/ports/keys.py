@@ -70,8 +70,11 @@ class Vault(Protocol):
         """The subject that stands for what belongs to no person."""
         ...
 
-    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
-        """Each item's outcome, in order. The fence is read for every 500."""
+    def open_many(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+    ) -> list[Outcome]:
+        """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
+        whoever asks again while the fence stands."""
         ...
 
     def destroyed(self, tenant: str, subject: UUID) -> Destroyed | None:

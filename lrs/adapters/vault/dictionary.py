@@ -22,13 +22,10 @@ from lrs.domain.errors import VaultRefused
 
 LATEST = 1
 _SHA256 = {1: "a4358143745d285bb6ba554a7a5c429ec3632e0e9f8006d363559c4d79152e6a"}
+KNOWN = (0, *_SHA256)
+"""Numbers that an envelope may say."""
 # Measured with the dictionary on bodies of 1.5 kB: 365 bytes in 4.6 us, where level 1 leaves 393 in 3.7 us.
 _LEVEL = 3
-
-
-def is_known(version: int) -> bool:
-    """Whether there is a dictionary of this number, or no need of one."""
-    return version == 0 or version in _SHA256
 
 
 @functools.cache

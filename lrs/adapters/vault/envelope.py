@@ -31,11 +31,14 @@ ONE_KEY = 1
 ANY_OF = 2
 _ONE_KEY_HEAD = bytes((VERSION, ONE_KEY, dictionary.LATEST))
 _ANY_OF_HEAD = bytes((VERSION, ANY_OF, dictionary.LATEST))
+_ONE_KEY_HEADS = frozenset(bytes((VERSION, ONE_KEY, known)) for known in dictionary.KNOWN)
+_ANY_OF_HEADS = frozenset(bytes((VERSION, ANY_OF, known)) for known in dictionary.KNOWN)
 _COUNT = struct.Struct(">H")
 _WHERE = struct.Struct(">H16sHQH")
 _SHARE = struct.Struct(">16s12s48s")
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+_ONE_KEY_BYTES_MIN = 3 + 16 + _NONCE_BYTES + _TAG_BYTES
 OWNERS_MAX = 1_000
 # A sealed part opens to at most this, whatever its compressed form claims.
 OPENED_BYTES_MAX = 64 * 1024 * 1024
@@ -56,11 +59,9 @@ class DataKey:
     cipher: AESGCM
 
 
-class Envelope(NamedTuple):
-    """An envelope taken apart. ``shares`` is one (kid, nonce, wrapped content key) an owner for any-of."""
+class _AnyOf(NamedTuple):
+    """An any-of envelope taken apart. ``shares`` is one (kid, nonce, wrapped content key) an owner."""
 
-    head: bytes
-    kids: tuple[bytes, ...]
     shares: tuple[tuple[bytes, bytes, bytes], ...]
     nonce: bytes
     ciphertext: bytes
@@ -126,25 +127,19 @@ def _share(tenant: str, place: Place, key: DataKey, content_key: bytes) -> bytes
     return _SHARE.pack(key.kid, nonce, key.cipher.encrypt(nonce, content_key, bound))
 
 
-def parse(envelope: bytes) -> Envelope:
-    """The envelope taken apart, or EnvelopeInvalid."""
-    if len(envelope) < 3 or envelope[0] != VERSION or not dictionary.is_known(envelope[2]):
-        raise EnvelopeInvalid("not an envelope")
-    if envelope[1] == ONE_KEY:
-        return _parse_one(envelope)
-    if envelope[1] == ANY_OF:
-        return _parse_any(envelope)
+def kids_of(envelope: bytes) -> tuple[bytes, ...]:
+    """The ids of the keys any of which opens it, or EnvelopeInvalid."""
+    head = envelope[:3]
+    if head in _ONE_KEY_HEADS:
+        if len(envelope) < _ONE_KEY_BYTES_MIN:
+            raise EnvelopeInvalid("cut short")
+        return (envelope[3:19],)
+    if head in _ANY_OF_HEADS:
+        return tuple([share[0] for share in _parse_any(envelope).shares])
     raise EnvelopeInvalid("not an envelope")
 
 
-def _parse_one(envelope: bytes) -> Envelope:
-    if len(envelope) < 3 + 16 + _NONCE_BYTES + _TAG_BYTES:
-        raise EnvelopeInvalid("cut short")
-    kid, nonce = envelope[3:19], envelope[19:31]
-    return Envelope(envelope[:3], (kid,), (), nonce, envelope[31:])
-
-
-def _parse_any(envelope: bytes) -> Envelope:
+def _parse_any(envelope: bytes) -> _AnyOf:
     if len(envelope) < 5:
         raise EnvelopeInvalid("cut short")
     (count,) = _COUNT.unpack_from(envelope, 3)
@@ -152,22 +147,22 @@ def _parse_any(envelope: bytes) -> Envelope:
     if not 1 < count <= OWNERS_MAX or len(envelope) < end + _NONCE_BYTES + _TAG_BYTES:
         raise EnvelopeInvalid("cut short")
     shares = tuple(_SHARE.iter_unpack(envelope[5:end]))
-    kids = tuple(share[0] for share in shares)
     nonce = envelope[end : end + _NONCE_BYTES]
     if nonce != _nonce_after(envelope[:end]):
         raise EnvelopeInvalid("its owners are not the ones it was sealed for")
-    return Envelope(envelope[:3], kids, shares, nonce, envelope[end + _NONCE_BYTES :])
+    return _AnyOf(shares, nonce, envelope[end + _NONCE_BYTES :])
 
 
-def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
-    """What was sealed, opened with one owner's key. EnvelopeInvalid when anything does not fit."""
+def open_with(tenant: str, place: Place, envelope: bytes, key: DataKey) -> bytes:
+    """What was sealed, opened with the key of one of ``kids_of``. EnvelopeInvalid when anything does not fit."""
+    head = envelope[:3]
     try:
-        if not envelope.shares:
-            bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
-            packed = key.cipher.decrypt(envelope.nonce, envelope.ciphertext, bound)
+        if head in _ONE_KEY_HEADS:
+            bound = additional_data(tenant, place, head, key.kid, key.category)
+            packed = key.cipher.decrypt(envelope[19:31], envelope[31:], bound)
         else:
-            packed = _open_any(tenant, place, envelope, key)
-        data = dictionary.decompress(envelope.head[2], packed, OPENED_BYTES_MAX)
+            packed = _open_any(tenant, place, head, _parse_any(envelope), key)
+        data = dictionary.decompress(head[2], packed, OPENED_BYTES_MAX)
     except (InvalidTag, ValueError) as error:
         raise EnvelopeInvalid("does not open") from error
     if data is None:
@@ -175,10 +170,10 @@ def open_with(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> by
     return data
 
 
-def _open_any(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
-    _, nonce, wrapped = next(share for share in envelope.shares if share[0] == key.kid)
-    bound = additional_data(tenant, place, envelope.head, key.kid, key.category)
+def _open_any(tenant: str, place: Place, head: bytes, found: _AnyOf, key: DataKey) -> bytes:
+    _, nonce, wrapped = next(share for share in found.shares if share[0] == key.kid)
+    bound = additional_data(tenant, place, head, key.kid, key.category)
     content_key = key.cipher.decrypt(nonce, wrapped, bound)
-    shares = b"".join(_SHARE.pack(*share) for share in envelope.shares)
-    bound = additional_data(tenant, place, envelope.head, b"", key.category) + shares
-    return AESGCM(content_key).decrypt(envelope.nonce, envelope.ciphertext, bound)
+    shares = b"".join(_SHARE.pack(*share) for share in found.shares)
+    bound = additional_data(tenant, place, head, b"", key.category) + shares
+    return AESGCM(content_key).decrypt(found.nonce, found.ciphertext, bound)
