@@ -8,7 +8,9 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import dsar, llm, problems, reports, xapi
+from api import described, description, documents, dsar, llm, problems, reports, xapi
+from api.alternate import Alternate
+from api.cors import Cors
 from api.services import Services
 from api.thin import Thin
 from lrs import __version__
@@ -30,7 +32,11 @@ def create_app(services: Services) -> ASGIApp:
         **_without_telemetry(),
     )
     problems.install(app)
+    description.install(app)
     statements = xapi.statements(services)
+    kept, of_whom = documents.documents(services), described.described(services)
+    for router in (documents.routes(kept), described.routes(of_whom)):
+        app.include_router(router)
     for router in (xapi.routes(statements), llm.routes(services), dsar.routes(services), reports.routes(services)):
         app.include_router(router)
 
@@ -45,7 +51,7 @@ def create_app(services: Services) -> ASGIApp:
         services.ready()
         return JSONResponse({"status": "ready"})
 
-    return Edge(Thin(app, statements))
+    return Edge(Cors(Alternate(Thin(app, statements | kept | of_whom)), services.cors_origins))
 
 
 def _without_telemetry() -> dict[str, Any]:

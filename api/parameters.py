@@ -1,18 +1,20 @@
 """The query parameters of GET /statements (xAPI 1.0.3 Communication 2.1.3), checked and turned into a query."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-import orjson
 from starlette.datastructures import QueryParams
 
 from api.formats import is_iri, is_uuid
+from api.reading import parse_json
 from api.shapes import check_actor
 from lrs.domain.agents import Identifier, identifier_of
 from lrs.domain.errors import InvalidRequest
 from lrs.domain.instants import instant, microseconds
+from lrs.domain.statements import ACTIVITY_ID_BYTES_MAX
 from lrs.retrieving import PAGE_DEFAULT, PAGE_MAX, Query
 
 FORMATS = ("exact", "ids", "canonical")
@@ -84,17 +86,44 @@ def _query(sent: QueryParams, authority: UUID | None) -> Query:
 
 def agent_parameter(text: str | None, name: str = "agent") -> Identifier | None:
     """The identifier of an Agent or identified Group given as JSON. InvalidRequest, InvalidStatement."""
-    if text is None:
-        return None
-    try:
-        agent = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise InvalidRequest(f"{name}: must be an Agent or Group in JSON") from None
+    return None if text is None else identifier_of(identified_agent(text, name))
+
+
+def identified_agent(text: str, name: str = "agent") -> dict[str, Any]:
+    """An Agent or identified Group given as JSON. InvalidRequest, InvalidStatement."""
+    agent: dict[str, Any] = parse_json(text.encode("utf-8", "surrogatepass"), name)
     check_actor(agent, name)
-    identifier = identifier_of(agent)
-    if identifier is None:
+    if identifier_of(agent) is None:
         raise InvalidRequest(f"{name}: must carry an inverse functional identifier")
-    return identifier
+    return agent
+
+
+def single_parameters(sent: QueryParams, known: Collection[str]) -> dict[str, str]:
+    """The parameters by name, none twice and none that is not known. InvalidRequest."""
+    named = sent.multi_items()
+    if len(named) != len({name for name, _ in named}):
+        raise InvalidRequest("a parameter is given twice")
+    if not {name for name, _ in named} <= set(known):
+        raise InvalidRequest("a parameter is not known to this resource and method")
+    return dict(named)
+
+
+def byte_length(name: str, text: str) -> int:
+    """How many bytes of UTF-8 a text is. InvalidRequest for a lone surrogate, which is none."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{name}: must be text") from None
+
+
+def iri_parameter(sent: Mapping[str, str], name: str) -> str:
+    """An IRI that has to be there. InvalidRequest."""
+    text = sent.get(name, "")
+    if not is_iri(text):
+        raise InvalidRequest(f"{name}: is required and must be an IRI")
+    if byte_length(name, text) > ACTIVITY_ID_BYTES_MAX:
+        raise InvalidRequest(f"{name}: must be at most {ACTIVITY_ID_BYTES_MAX} bytes")
+    return text
 
 
 def time_parameter(name: str, text: str | None) -> int | None:

@@ -12,6 +12,7 @@ from eventsourcing.persistence import PersistenceError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from lrs.domain import errors
@@ -27,6 +28,8 @@ STATUS: Mapping[type[errors.LetheError], int] = {
     errors.AlreadyExists: 409,
     errors.StatementConflict: 409,
     errors.ExchangeConflict: 409,
+    errors.DocumentConflict: 409,
+    errors.PreconditionFailed: 412,
     errors.LimitExceeded: 413,
     errors.EventCorrupt: 500,
     errors.SubjectBusy: 503,
@@ -84,6 +87,8 @@ def answer(request: Request, error: Exception) -> Response:
             return _validation(request, error)
         case HTTPException():
             return _http(request, error)
+        case ClientDisconnect():
+            return Response(status_code=400)  # nobody is there to read it
     log.error("request failed: %s unforeseen cause=%s", request.method, type(error).__name__)
     return problem(request, 500, errors.Failed.code, "the request could not be done")
 
@@ -117,5 +122,13 @@ def install(app: FastAPI) -> None:
     async def handler(request: Request, error: Exception) -> Response:
         return answer(request, error)
 
-    for kind in (errors.LetheError, PersistenceError, RequestValidationError, HTTPException, Exception):
+    kinds = (
+        errors.LetheError,
+        PersistenceError,
+        RequestValidationError,
+        HTTPException,
+        ClientDisconnect,
+        Exception,
+    )
+    for kind in kinds:
         app.add_exception_handler(kind, handler)

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from api.access import Access
+from api.attached import AttachedStatements
 from api.waking import Handover
+from lrs.describing import Describer
+from lrs.documenting.reading import DocumentReader
+from lrs.documenting.writing import DocumentWriter
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -21,12 +25,18 @@ class Services:
     credentials: Credentials
     recorder: Recorder
     retriever: Retriever
+    documents: DocumentReader
+    document_writer: DocumentWriter
+    describer: Describer
     reporter: Reporter
     rights: Rights
     exporter: Exporter
+    attached: AttachedStatements
     public_url: str
     ready: Callable[[], None]
     """Nothing when everything needed can be reached, else an error."""
+    cors_origins: tuple[str, ...] = ()
+    """Whose pages may read answers of the xAPI resources; ``*``: everybody's."""
     request_opened: Callable[[str], None] = lambda _: None
     """There is a data-subject request to run."""
 

@@ -34,9 +34,13 @@ class Route:
                 credentials=system.credentials,
                 recorder=cast("Recorder", _Nowhere()),
                 retriever=system.retriever,
+                documents=system.documents,
+                document_writer=system.document_writer,
+                describer=system.describer,
                 reporter=system.reporter,
                 rights=system.rights,
                 exporter=system.exporter,
+                attached=system.attached,
                 public_url=system.settings.public_url,
                 ready=system.check_ready,
             )

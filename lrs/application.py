@@ -26,18 +26,26 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType, register_topic
 
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.domain.document_events import DocumentDeleted, DocumentEvent, DocumentStored
+from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import Subject
 from lrs.domain.tenants import Credential, Tenant
 
 # Every class that a topic in a log may name. Aggregates register their own events when they are defined; the
-# hot events are plain dataclasses and are registered here.
+# hot events and those of documents are plain dataclasses and are registered here.
 HOT_EVENTS: dict[str, type[HotEvent]] = {
     StatementRecorded.TOPIC: StatementRecorded,
+    StatementWithAttachments.TOPIC: StatementWithAttachments,
     ExchangeRecorded.TOPIC: ExchangeRecorded,
 }
+# No view is made of documents: whoever follows the log passes them by.
+DOCUMENT_EVENTS: dict[str, type[DocumentEvent]] = {
+    DocumentStored.TOPIC: DocumentStored,
+    DocumentDeleted.TOPIC: DocumentDeleted,
+}
+_PLAIN_EVENTS: dict[str, type[HotEvent | DocumentEvent]] = {**HOT_EVENTS, **DOCUMENT_EVENTS}
 AGGREGATES = (Subject, DataSubjectRequest, Tenant, Credential)
 AGGREGATE_TOPICS = frozenset(
     getattr(one, "TOPIC", None) for aggregate in AGGREGATES for one in vars(aggregate).values()
@@ -68,19 +76,19 @@ def json_transcoder() -> JSONTranscoder:
 
 
 class LetheMapper(Mapper[UUID]):
-    """Events to stored events and back. Hot events carry their own bytes; aggregates' events are JSON."""
+    """Events to stored events and back. Plain events carry their own bytes; aggregates' events are JSON."""
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """The stored form."""
-        if isinstance(domain_event, (StatementRecorded, ExchangeRecorded)):
+        if isinstance(domain_event, (StatementRecorded, ExchangeRecorded, DocumentStored, DocumentDeleted)):
             return stored_event(domain_event)
         return super().to_stored_event(domain_event)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         """The event again. Only topics of ours are resolved: the library would import what a topic names."""
-        hot = HOT_EVENTS.get(stored_event.topic)
-        if hot is not None:
-            return hot.decode(
+        plain = _PLAIN_EVENTS.get(stored_event.topic)
+        if plain is not None:
+            return plain.decode(
                 cast("UUID", stored_event.originator_id), stored_event.originator_version, stored_event.state
             )
         if stored_event.topic not in AGGREGATE_TOPICS:
@@ -88,8 +96,8 @@ class LetheMapper(Mapper[UUID]):
         return super().to_domain_event(stored_event)
 
 
-def stored_event(event: HotEvent) -> StoredEvent:
-    """The stored form of a hot event."""
+def stored_event(event: HotEvent | DocumentEvent) -> StoredEvent:
+    """The stored form of a plain event."""
     return StoredEvent(event.originator_id, event.originator_version, event.TOPIC, event.encode())
 
 
@@ -100,7 +108,7 @@ class LetheApplication(Application[UUID]):
 
     def __init__(self, recorder: ProcessRecorder) -> None:
         self._given_recorder = recorder
-        for topic, event in HOT_EVENTS.items():
+        for topic, event in _PLAIN_EVENTS.items():
             register_topic(topic, event)
         super().__init__()
 

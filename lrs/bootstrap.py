@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from api.app import create_app
+from api.attached import AttachedStatements
 from api.services import Services
 from lrs.adapters.clock import SystemClock
+from lrs.adapters.jws import JsonWebSignatures
+from lrs.adapters.objects.blobs import open_blobs
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
@@ -17,11 +21,17 @@ from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
+from lrs.attachments import Attachments
 from lrs.config import Settings
+from lrs.describing import Describer
+from lrs.documenting.owners import Owners
+from lrs.documenting.reading import DocumentReader
+from lrs.documenting.writing import DocumentWriter
 from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
+from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -29,6 +39,7 @@ from lrs.tenancy import Credentials, Tenants
 from retention.erasure import Eraser
 from retention.export import Exporter
 from retention.rights import Rights
+from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
 __all__ = ["Migrated", "System", "build", "migrate", "verify"]
@@ -47,11 +58,16 @@ class System:
     opener: Opener
     recorder: Recorder
     retriever: Retriever
+    documents: DocumentReader
+    document_writer: DocumentWriter
+    describer: Describer
     reporter: Reporter
     rights: Rights
     exporter: Exporter
+    attached: AttachedStatements
     runner: Runner
     worker: RequestWorker
+    sweeper: Sweeper
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -61,11 +77,16 @@ class System:
                 credentials=self.credentials,
                 recorder=self.recorder,
                 retriever=self.retriever,
+                documents=self.documents,
+                document_writer=self.document_writer,
+                describer=self.describer,
                 reporter=self.reporter,
                 rights=self.rights,
                 exporter=self.exporter,
+                attached=self.attached,
                 public_url=self.settings.public_url,
                 ready=self.check_ready,
+                cors_origins=self.settings.origins,
                 request_opened=self.worker.notify,
             )
         )
@@ -80,11 +101,13 @@ class System:
         self.started = True
         self.runner.start()
         self.worker.start()
+        self.sweeper.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         if self.started:
+            self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
         self.stores.close()
@@ -97,14 +120,20 @@ def build(settings: Settings) -> System:
     StoreNotMigrated when a store is not at the version of this release."""
     clock = SystemClock()
     vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock)
-    tenants = Tenants(control, stores, vault, clock)
+    blobs = open_blobs(settings.blobs_url, settings.data_dir)
+    tenants = Tenants(control, stores, vault, clock, departed=partial(remove_all, blobs))
     opener = Opener(vault, settings.public_url)
+
+    owners = Owners(vault, settings.public_url)
+    credentials = Credentials(control, tenants, clock)
 
     def names() -> Iterable[str]:
         return [row.name for row in tenants.list()]
 
     runner = Runner(names, tenants.store, opener, Leader(control, clock, "projections"))
-    exporter = Exporter(tenants, vault, opener, clock)
+    attachments = Attachments(vault, blobs)
+    attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
+    exporter = Exporter(tenants, vault, opener, clock, attachments)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     return System(
         settings=settings,
@@ -112,15 +141,20 @@ def build(settings: Settings) -> System:
         control=control,
         stores=stores,
         tenants=tenants,
-        credentials=Credentials(control, tenants, clock),
+        credentials=credentials,
         opener=opener,
         recorder=Recorder(tenants, vault, opener, clock, notify=runner.notify),
         retriever=Retriever(tenants, vault, opener, clock),
+        documents=DocumentReader(tenants, vault, owners),
+        document_writer=DocumentWriter(tenants, vault, owners),
+        describer=Describer(tenants, vault, opener, credentials.definers, settings.public_url),
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
+        attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
+        sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
     )
 
 

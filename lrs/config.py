@@ -38,10 +38,25 @@ class Settings(BaseSettings):
     vault_owner_url: SecretStr | None = Field(
         default=None, description="who owns the vault's tables, where that is not the role of LRS_VAULT_URL"
     )
+    blobs_url: str | None = Field(
+        default=None, description="where attachments are kept: a folder, or s3://bucket/prefix"
+    )
+    attachments_bytes_max: int = Field(
+        default=512 * 1024 * 1024, ge=1024, description="most bytes of a request with attachments"
+    )
     connections: int = Field(default=16, ge=4, le=500, description="most connections of a process to PostgreSQL")
     public_url: str = Field(default="http://127.0.0.1:8080", description="how the service is reached from outside")
+    cors_origins: str = Field(
+        default="*",
+        description="whose pages may read xAPI answers: origins with commas, * for all, empty for none",
+    )
     host: str = Field(default="127.0.0.1", description="the address to listen on")
     port: int = Field(default=8080, ge=0, le=65_535, description="the port to listen on; 0: any free one")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Each of ``cors_origins``."""
+        return tuple(one for sent in self.cors_origins.split(",") if (one := sent.strip()))
 
     @property
     def keys(self) -> Path:

@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 
 from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
-from lrs.domain.agents import erased_placeholder
+from lrs.domain.agents import Identifier, erased_placeholder
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable
 from lrs.domain.events import HotEvent, StatementRecorded
 from lrs.domain.instants import timestamp_text
@@ -154,6 +154,16 @@ class Opener:
             agents[ref] or self._placeholders[index in body.groups] for index, ref in enumerate(one.event.people)
         ]
         return join(body.content, zip(body.paths, people, strict=True))
+
+    def credential_of(self, agent: Identifier) -> UUID | None:
+        """The credential whose ``authority`` an agent would be."""
+        if agent.kind != "account":
+            return None
+        home_page, name = orjson.loads(agent.value)
+        try:
+            return UUID(name) if home_page == self._public_url else None
+        except ValueError:
+            return None
 
     def authority(self, credential: UUID) -> dict[str, Any]:
         """The authority of what a credential sent (xAPI 1.0.3 Data 2.4.9)."""

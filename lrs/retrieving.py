@@ -6,16 +6,17 @@
 4. ``more`` is the position where the page ended, with the query it belongs to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import NotFound
-from lrs.domain.events import StatementRecorded
-from lrs.domain.filters import EXACT, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
+from lrs.domain.events import StatementRecorded, StatementWithAttachments
+from lrs.domain.filters import EXACT, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, SENDER, VERB
 from lrs.domain.instants import timestamp_text
-from lrs.opening import Opener, check_not_corrupt
+from lrs.opening import Opened, Opener, check_not_corrupt
 from lrs.ports import Clock, Selection, TenantStore, Vault
 from lrs.tenancy import Tenants
 
@@ -52,6 +53,7 @@ class Page:
     statements: list[dict[str, Any]] = field(default_factory=list)
     after: int | None = None
     consistent_through: int | None = None
+    with_attachments: list[StatementWithAttachments] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ class Retriever:
         self, tenant: str, statement: UUID, *, voided: bool = False, authority: UUID | None = None
     ) -> dict[str, Any]:
         """The statement of this id, if it is live and (not) voided. NotFound for all else, erased included."""
+        return self.single(tenant, statement, voided=voided, authority=authority).statements[0]
+
+    def single(self, tenant: str, statement: UUID, *, voided: bool = False, authority: UUID | None = None) -> Page:
+        """The same as a page of its own, which knows of attachments."""
         store = self.tenants.store(tenant)
         found = store.statements.by_ids([statement]).get(statement)
         is_voided = statement in store.statements.voided([statement])
@@ -78,10 +84,11 @@ class Retriever:
             raise NotFound("no such statement")
         opened = [one for one in self.opener.bodies(store, [found]) if isinstance(one.event, StatementRecorded)]
         check_not_corrupt(opened)
-        statements = self.opener.statements(store, [one for one in opened if _by(one.event.authority, authority)])
+        readable = [one for one in opened if _by(one.event.authority, authority)]
+        statements = self.opener.statements(store, readable)
         if not statements:
             raise NotFound("no such statement")
-        return _with_lists(statements[0])
+        return Page([_with_lists(statements[0])], with_attachments=_with_attachments(readable))
 
     def page(self, tenant: str, query: Query) -> Page:
         """A page of statements, newest first unless ascending."""
@@ -111,18 +118,22 @@ class Retriever:
         check_not_corrupt(opened)
         readable = [one for one in opened if _by(one.event.authority, authority)]
         page.statements += map(_with_lists, self.opener.statements(store, readable))
+        page.with_attachments += _with_attachments(readable)
         return (selected.rows[-1].position if selected.rows else selection.after), selected.more
 
     def _selection(self, store: TenantStore, query: Query) -> Selection | None:
         """The terms of a query; None where the agent is unknown: nobody's statements."""
         term = store.statements.term
         people: tuple[int, ...] = ()
+        sent_by: UUID | None = None
         if query.agent is not None:
             subject = self.vault.read(store.tenant).lookup([query.agent]).get(query.agent)
-            if subject is None:
+            sent_by = self._credential(store.tenant, query.agent) if query.related_agents else None
+            if subject is None and sent_by is None:
                 return None
-            roles = (OWNER, EXACT, RELATED) if query.related_agents else (OWNER, EXACT)
-            people = tuple(term(role, subject.hex) for role in roles)
+            if subject is not None:
+                roles = (OWNER, EXACT, RELATED) if query.related_agents else (OWNER, EXACT)
+                people = tuple(term(role, subject.hex) for role in roles)
         as_object, anywhere = None, None
         if query.activity is not None and query.related_activities:
             anywhere = term(OBJECT, query.activity), term(OTHER_ACTIVITY, query.activity)
@@ -130,6 +141,8 @@ class Retriever:
             as_object = term(OBJECT, query.activity)
         return Selection(
             people=people,
+            authority=sent_by,
+            sender=None if query.authority is None else term(SENDER, query.authority.hex),
             registration=None if query.registration is None else term(REGISTRATION, query.registration.lower()),
             object=as_object,
             anywhere=anywhere,
@@ -139,6 +152,18 @@ class Retriever:
             ascending=query.ascending,
             after=query.after,
         )
+
+    def _credential(self, tenant: str, agent: Identifier) -> UUID | None:
+        """The tenant's credential that is asked for as an authority (1.0.3 Data 2.4.9), if it is one."""
+        name = self.opener.credential_of(agent)
+        return name if name is not None and self.tenants.has_credential(tenant, name) else None
+
+
+def _with_attachments(opened: Sequence[Opened]) -> list[StatementWithAttachments]:
+    """Those that are shown and have attachments."""
+    return [
+        one.event for one in opened if isinstance(one.event, StatementWithAttachments) and one.body is not None
+    ]
 
 
 def _with_lists(statement: dict[str, Any]) -> dict[str, Any]:

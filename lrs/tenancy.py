@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
@@ -15,7 +16,7 @@ from uuid import UUID, uuid4
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.application import LetheApplication
-from lrs.domain.access import Caller, parse_scopes
+from lrs.domain.access import Caller, Scope, parse_scopes
 from lrs.domain.errors import AlreadyExists, NotFound, Unauthenticated
 from lrs.domain.tenants import Credential, Tenant, check_tenant_name
 from lrs.ports import Clock, ControlStore, CredentialRow, Stores, TenantRow, TenantStore, Vault
@@ -46,11 +47,21 @@ class Issued:
 class Tenants:
     """Tenants that are served, each with its store and its event-sourced application, opened once."""
 
-    def __init__(self, control: ControlStore, stores: Stores, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self,
+        control: ControlStore,
+        stores: Stores,
+        vault: Vault,
+        clock: Clock,
+        *,
+        departed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``departed`` hears of a tenant that left, when its keys are gone."""
         self._control = control
         self._stores = stores
         self._vault = vault
         self._clock = clock
+        self._departed = departed
         self._log = LetheApplication(control.recorder)
         self._applications: dict[str, LetheApplication] = {}
         self._fence = -1
@@ -100,6 +111,7 @@ class Tenants:
         with self._lock:
             self._applications.pop(name, None)
         self._stores.remove(name)
+        self._departed(name)
 
     def _row(self, name: str) -> TenantRow:
         row = self._control.tenant(name)
@@ -119,6 +131,10 @@ class Tenants:
             if found is None or found.recorder is not recorder:
                 found = self._applications[name] = LetheApplication(recorder)
             return found
+
+    def has_credential(self, name: str, credential: UUID) -> bool:
+        """Whether this is a credential of the tenant, revoked or not."""
+        return any(row.id == credential for row in self._control.credentials(name))
 
     def check(self, name: str) -> str:
         """The name of a tenant that is served, or NotFound."""
@@ -151,6 +167,13 @@ class Credentials:
     def list(self, tenant: str) -> list[CredentialRow]:
         """A tenant's credentials, oldest first. NotFound."""
         return self._control.credentials(self._tenants.check(tenant))
+
+    def definers(self, tenant: str, ids: Collection[UUID]) -> frozenset[UUID]:
+        """Which of these credentials may, or might, define activities (1.0.3 Communication 4.2, ``define``)."""
+        found = self._control.scopes(tenant, ids)
+        return frozenset(
+            one for one, scopes in found.items() if Caller(one, tenant, parse_scopes(scopes)).may(Scope.DEFINE)
+        )
 
     def revoke(self, key: str, tenant: str | None = None) -> None:
         """From now on it opens nothing, in any process. NotFound, also for another tenant's."""

@@ -2,7 +2,7 @@
 
 1. Vault: the subject becomes *erasing*: reads are denied from here on, no key is minted.
 2. Vault: ledger entry (mirror first), every key and directory row destroyed, the fence moves.
-3. Store: index, views, agents and packages are purged behind the gate, a tombstone stays, and the head learns
+3. Store: indexes, views, agents and packages are purged behind the gate, a tombstone stays, and the head learns
    the fence's sequence, so that an append resolved earlier rolls back.
 4. Memory: nothing to send. Every process reads the fence before it opens, seals or finds anything, and lets go
    of all it had cached under an older reading.
@@ -10,17 +10,18 @@
 6. ``erasure-completed/1`` on the subject's stream, with certificate 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 from lrs.application import LetheApplication
+from lrs.documenting.heads import HEAD, place_of
 from lrs.domain.errors import Failed
 from lrs.domain.sealing import Denied, Plain, Unavailable
 from lrs.domain.subjects import State, Subject
 from lrs.opening import agent_place
-from lrs.ports import Clock, Purged, TenantStore, Vault
+from lrs.ports import Clock, DocumentRow, Purged, TenantStore, Vault
 from lrs.tenancy import Tenants
 from retention.certificates import Evidence, certificate
 
@@ -55,9 +56,10 @@ class Eraser:
         self.reached(1)
         destroyed = self.vault.destroy(tenant, subject, self.clock.now())
         self.reached(2)
+        documents = store.documents.of_owner(subject, limit=_SAMPLE_EVENTS_MAX)
         purged = store.purge(subject, destroyed.sequence)
         self.reached(3)
-        living, sampled = self._verify(store, subject, purged)
+        living, sampled = self._verify(store, subject, purged, documents)
         self.reached(5)
         evidence = Evidence(destroyed, identifier_kinds, purged.removed, purged.left, living, sampled)
         proof = self._certify(tenant, evidence, request)
@@ -65,14 +67,16 @@ class Eraser:
         self.reached(6)
         return proof
 
-    def _verify(self, store: TenantStore, subject: UUID, purged: Purged) -> tuple[int, int]:
+    def _verify(
+        self, store: TenantStore, subject: UUID, purged: Purged, documents: Sequence[DocumentRow]
+    ) -> tuple[int, int]:
         """Step 5: what should be gone is looked for."""
         living = self.vault.living_keys(store.tenant, subject)
         if living or any(purged.left.values()):
             raise ErasureIncomplete("something of the subject is left in the live system")
-        return living, self._sample(store, subject)
+        return living, self._sample(store, subject, documents)
 
-    def _sample(self, store: TenantStore, subject: UUID) -> int:
+    def _sample(self, store: TenantStore, subject: UUID, documents: Sequence[DocumentRow]) -> int:
         """How many sealed events of the subject were tried; none may open."""
         stored = store.recorder.select_events(subject, limit=_SAMPLE_EVENTS_MAX)
         mapper = self.tenants.application(store.tenant).mapper
@@ -84,7 +88,9 @@ class Eraser:
             for one in stored
             if one.topic == Subject.AgentSealed.TOPIC
         ]
-        outcomes = self.vault.open_many(store.tenant, [(place, event.sealed) for place, event in sealed])
+        tried = [(place, event.sealed) for place, event in sealed]
+        tried += [(place_of(row.stream, row.version, HEAD), row.head) for row in documents]
+        outcomes = self.vault.open_many(store.tenant, tried)
         if any(isinstance(outcome, Plain | Denied | Unavailable) for outcome in outcomes):
             raise ErasureIncomplete("a sealed event of the subject is not dead for certain")
         return len(outcomes)

@@ -4,10 +4,13 @@
    page at a time, each once, up to where the log stood then: the counts and the lists are of the same records.
 2. What the person owns is opened and given whole, with other people masked; what others own is only counted:
    id and time.
-3. The zip is written piece by piece, and each piece is sealed before it is kept, once for every subject that the
+3. Documents are those that there are now; they are read from the log, so that counts and lists are of the same
+   versions here, too. Versions before these, and deleted ones, are not told.
+4. The zip is written piece by piece, and each piece is sealed before it is kept, once for every subject that the
    request is about, seal in seal: the package dies with the first of them that is erased.
 """
 
+import base64
 import heapq
 import zipfile
 from collections import Counter
@@ -20,14 +23,17 @@ from uuid import UUID
 
 import orjson
 
+from lrs.attachments import Attachment, Attachments
+from lrs.documenting.reading import Owned, owned, rows_of
+from lrs.domain.attachments import attachments_of, hash_of, is_signature
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
-from lrs.domain.events import StatementRecorded
+from lrs.domain.events import StatementRecorded, StatementWithAttachments
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.domain.instants import timestamp_text
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Corrupt, Place, Plain, Sealed, Unavailable
 from lrs.opening import Opened, Opener, check_not_corrupt
-from lrs.ports import Clock, TenantStore, Vault, ViewFilter
+from lrs.ports import Clock, DocumentRow, TenantStore, Vault, ViewFilter
 from lrs.projections.learning import LEARNING
 from lrs.projections.runner import catch_up
 from lrs.reporting import row_of
@@ -93,6 +99,7 @@ class Exporter:
     vault: Vault
     opener: Opener
     clock: Clock
+    attachments: Attachments
 
     def export(self, tenant: str, request: DataSubjectRequest) -> dict[str, Any]:
         """Make the package of a request; what it holds, counted. Again: from the start."""
@@ -100,7 +107,9 @@ class Exporter:
         store.requests.drop_package(request.id)
         catch_up(store, self.opener)
         sink = SealingSink(self.vault, store, request.id, self._owners(tenant, request))
-        records = _Records(store, self.opener, request.subjects, store.statements.head().position)
+        upto = store.statements.head().position
+        documents = tuple(row for subject in request.subjects for row in rows_of(store, subject))
+        records = _Records(store, self.opener, self.attachments, request.subjects, upto, self.vault, documents)
         counts = self._write(sink, records, request)
         return counts | {"parts": sink.finish()}
 
@@ -118,6 +127,7 @@ class Exporter:
             statements=months.total(),
             exchanges=sum(1 for _ in records.exchanges()),
             mentions=sum(1 for _ in records.mentions()),
+            documents=len(records.kept),
             months=dict(sorted(months.items())),
         )
         rows, requests = records.rows(), self._requests(records.store, request.subjects)
@@ -127,16 +137,37 @@ class Exporter:
                     file.write(piece)
             with package.open("index.html", "w", force_zip64=True) as file:
                 pieces = page(
-                    summary, rows, records.statements(), records.exchanges(), records.mentions(), requests
+                    summary,
+                    rows,
+                    records.statements(),
+                    records.exchanges(),
+                    records.mentions(),
+                    requests,
+                    records.documents(),
                 )
                 for text in pieces:
                     file.write(text.encode("utf-8", "replace"))
+            files = self._write_files(package, records)
         return {
             "statements": summary.statements,
             "exchanges": summary.exchanges,
             "mentions": summary.mentions,
+            "documents": summary.documents,
             "rows": len(rows),
+            "attachments": files,
         }
+
+    @staticmethod
+    def _write_files(package: zipfile.ZipFile, records: "_Records") -> int:
+        """The files that came with the person's statements, as they came, by statement and hash; how many."""
+        count = 0
+        for one in records.attachments():
+            name = zipfile.ZipInfo(f"attachments/{one.statement}/{one.sha2}")
+            with package.open(name, "w", force_zip64=True) as file:
+                for piece in records.files.read(records.store.tenant, one):
+                    file.write(piece)
+            count += 1
+        return count
 
     def _requests(self, store: TenantStore, subjects: tuple[UUID, ...]) -> list[dict[str, Any]]:
         application = self.tenants.application(store.tenant)
@@ -184,8 +215,11 @@ class _Records:
 
     store: TenantStore
     opener: Opener
+    files: Attachments
     subjects: tuple[UUID, ...]
     upto: int
+    vault: Vault
+    kept: tuple[DocumentRow, ...]
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent object that named the person, as it was sent."""
@@ -198,6 +232,18 @@ class _Records:
         for opened in self._opened(OWNER):
             masked = [one for one in opened if isinstance(one.event, StatementRecorded)]
             yield from self.opener.statements(self.store, masked, only=frozenset(self.subjects))
+
+    def attachments(self) -> Iterator[Attachment]:
+        """Files that came with them. A signature holds the statement once more, with everybody in it: it is given
+        where nobody but the person is."""
+        for opened in self._opened(OWNER):
+            for one in opened:
+                event = one.event
+                if isinstance(event, StatementWithAttachments) and one.body is not None:
+                    alone = {subject for subject, _ in event.people} <= set(self.subjects)
+                    for found in self.files.found(self.store.tenant, [event]):
+                        if alone or found.sha2 not in _signatures(one.body.content):
+                            yield found
 
     def exchanges(self) -> Iterator[dict[str, Any]]:
         """Exchanges with language models."""
@@ -214,6 +260,10 @@ class _Records:
         for positions in self._positions(EXACT, RELATED):
             for one in self.store.statements.at([position for position in positions if position not in owned]):
                 yield {"id": str(one.stream), "stored": timestamp_text(one.stored_us)}
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """What programs kept about the person: state and profiles."""
+        return map(_document, owned(self.vault, self.store, self.kept))
 
     def rows(self) -> list[dict[str, Any]]:
         """The person's rows of the reports."""
@@ -241,6 +291,31 @@ class _Records:
             after = positions[-1]
 
 
+def _document(one: Owned) -> dict[str, Any]:
+    """A document: its content as text, where it is one, else in base64."""
+    of = one.head.context
+    said = {
+        "resource": of.resource.value,
+        "id": one.head.id,
+        "activity": of.activity,
+        "registration": of.registration,
+        "agent": of.agent,
+        "content_type": one.head.content_type,
+        "etag": one.head.etag,
+        "bytes": one.head.length,
+        "updated_at": timestamp_text(one.updated_us),
+    }
+    try:
+        content = {"content": one.data.decode()}
+    except UnicodeDecodeError:
+        content = {"content_base64": base64.b64encode(one.data).decode()}
+    return {name: value for name, value in said.items() if value is not None} | content
+
+
+def _signatures(content: dict[str, Any]) -> set[str]:
+    return {hash_of(one) for _, one in attachments_of(content) if is_signature(one)}
+
+
 # What a draft adds to an exchange so that it can be taken apart like a statement.
 _ADDED = frozenset({"actor", "object", "exchange_id"})
 
@@ -264,6 +339,7 @@ def _json(
         "statements": records.statements(),
         "llm_exchanges": records.exchanges(),
         "mentioned_in": records.mentions(),
+        "documents": records.documents(),
     }
     for name, items in lists.items():
         yield b',"' + name.encode() + b'":['

@@ -222,7 +222,7 @@ class Inside(Asking):
         """How much there still is about a subject, outside the log; what there is none of is not named."""
         counts = {
             table: self.rows(f"SELECT count(*) FROM {table} WHERE subject = ?", subject.bytes)[0][0]
-            for table in ("agent", "view_row", "package")
+            for table in ("agent", "view_row", "package", "document")
         }
         term = self.system.tenants.store(self.tenant).statements.term
         terms = [term(kind, subject.hex) for kind in (OWNER, EXACT, RELATED, EXCHANGE_OWNER)]

@@ -1,5 +1,6 @@
 """Running the service: one process, one line when it is ready, a clean end on SIGTERM and Ctrl-C."""
 
+import asyncio
 import gc
 import signal
 import socket
@@ -10,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from lrs.bootstrap import System
+from lrs.cli.connections import Connection
 
 _DRAIN_SECONDS = 20
 _BACKLOG = 2048
@@ -29,6 +31,15 @@ class _Server(uvicorn.Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; every second, end whoever sends too slowly."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.end_if_slow(now)
+        return await super().on_tick(counter)
+
 
 def serve(
     system: System,
@@ -44,7 +55,7 @@ def serve(
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         lifespan="off",
         # Access logs would hold query strings, which hold people's addresses.
         access_log=False,

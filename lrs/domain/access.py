@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID
 
 from lrs.domain.errors import Forbidden, InvalidRequest
@@ -48,10 +49,22 @@ class Caller:
         reach = {scope, Scope.ALL} | _CARRIED_BY.get(scope, frozenset())
         return bool(reach & self.scopes)
 
+    @property
+    def sees_only_own(self) -> bool:
+        """Whether it may read what it sent and nothing else of the statements."""
+        return _sees_only_own(self.scopes)
+
     def need(self, scope: Scope) -> None:
         """Nothing, or Forbidden."""
         if not self.may(scope):
             raise Forbidden(f"this credential lacks the scope {scope}")
+
+
+@lru_cache(maxsize=256)
+def _sees_only_own(scopes: frozenset[Scope]) -> bool:
+    """Asked for every request that stores statements, of a few sets of scopes."""
+    caller = Caller(UUID(int=0), "", scopes)
+    return caller.may(Scope.STATEMENTS_READ_MINE) and not caller.may(Scope.STATEMENTS_READ)
 
 
 def parse_scopes(names: Iterable[str]) -> frozenset[Scope]:

@@ -59,6 +59,18 @@ class ExchangeConflict(Refused):
     code = "exchange-conflict"
 
 
+class DocumentConflict(Refused):
+    """A document is there, and the request does not say that it knows which."""
+
+    code = "document-conflict"
+
+
+class PreconditionFailed(Refused):
+    """The document is not in the state that the request's preconditions name."""
+
+    code = "precondition-failed"
+
+
 class NotFound(Refused):
     """Nothing is there, or nothing that this caller may see: the two are one."""
 

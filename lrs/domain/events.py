@@ -10,7 +10,7 @@ only inside ``Sealed`` parts; what is in clear is random ids, counters and the i
 import functools
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, NewType, Self
 from uuid import UUID
 
 from lrs.domain.sealing import Sealed
@@ -122,6 +122,71 @@ class ExchangeRecorded:
             people=((UUID(bytes=subject), number),),
             body=Sealed(state[17 + _PERSON.size :]),
         )
+
+
+BlobName = NewType("BlobName", bytes)  # 16 random bytes
+
+_FORMAT_2 = 2
+_BLOB_COUNT = struct.Struct(">H")
+# name, SHA-256 and size of the ciphertext, size of the sealed key that follows
+_BLOB = struct.Struct(">16s32sQI")
+
+
+class AttachedBlob(NamedTuple):
+    """A blob that a statement names. The sealed part holds its key and what the attachment says of itself."""
+
+    name: BlobName
+    sha256: bytes
+    size: int
+    key: Sealed
+
+
+@dataclass
+class StatementWithAttachments(StatementRecorded):
+    """One xAPI statement was accepted, with attachments: as a statement, and the blobs that hold them."""
+
+    TOPIC: ClassVar[str] = "statement-recorded/2"
+
+    blobs: tuple[AttachedBlob, ...] = ()
+
+    def encode(self) -> bytes:
+        """The stored state: as without attachments, but for the format and the blobs before the envelope."""
+        plain = super().encode()
+        before = len(plain) - len(self.body.envelope)
+        blobs = [
+            _BLOB.pack(one.name, one.sha256, one.size, len(one.key.envelope)) + one.key.envelope
+            for one in self.blobs
+        ]
+        head = bytes((_FORMAT_2,)) + plain[1:before]
+        return head + _BLOB_COUNT.pack(len(blobs)) + b"".join(blobs) + plain[before:]
+
+    @classmethod
+    def decode(cls, originator_id: UUID, originator_version: int, state: bytes) -> Self:
+        """The event from its stored state. ValueError or struct.error when the bytes are not one."""
+        form, _, _, _, people = _STATEMENT_HEAD.unpack_from(state)
+        if form != _FORMAT_2:
+            raise ValueError("not a statement-recorded/2 state")
+        before = _STATEMENT_HEAD.size + people * _PERSON.size
+        blobs, after = _blobs(state, before)
+        plain = bytes((_FORMAT,)) + state[1:before] + state[after:]
+        event = super().decode(originator_id, originator_version, plain)
+        event.blobs = blobs
+        return event
+
+
+def _blobs(state: bytes, at: int) -> tuple[tuple[AttachedBlob, ...], int]:
+    """The blobs that stand there, and where they end."""
+    (count,) = _BLOB_COUNT.unpack_from(state, at)
+    at += _BLOB_COUNT.size
+    found = []
+    for _ in range(count):
+        name, sha256, size, length = _BLOB.unpack_from(state, at)
+        at += _BLOB.size
+        if at + length > len(state):
+            raise ValueError("a statement-recorded/2 state is cut short")
+        found.append(AttachedBlob(BlobName(name), sha256, size, Sealed(state[at : at + length])))
+        at += length
+    return tuple(found), at
 
 
 HotEvent = StatementRecorded | ExchangeRecorded

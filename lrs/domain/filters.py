@@ -10,6 +10,8 @@ THE LETTERS ARE A STORAGE FORMAT: the statement index keeps them.
     c   any other Activity in the statement: with `o` it answers `related_activities`
     g   the registration
 
+    s   the credential that sent it, where it may read nothing but what it sent: answers its every question
+
     w   the subject whose key opens it: the actor, or a member of an anonymous Group there
     a   a subject that is actor or object otherwise: with `w` it answers `agent`
     r   a subject anywhere else in it: with `w` and `a` it answers `related_agents`
@@ -22,6 +24,7 @@ from typing import Any
 Term = tuple[str, str]
 
 VERB, OBJECT, OTHER_ACTIVITY, REGISTRATION = "v", "o", "c", "g"
+SENDER = "s"
 OWNER, EXACT, RELATED, EXCHANGE_OWNER = "w", "a", "r", "x"
 OF_SUBJECT = (OWNER, EXACT, RELATED, EXCHANGE_OWNER)
 

@@ -12,7 +12,7 @@ _COMPONENTS = ("choices", "scale", "source", "target", "steps")
 
 
 def ids(statement: dict[str, Any]) -> dict[str, Any]:
-    """Only what identifies agents, activities and verbs."""
+    """The least that identifies agents, activities and verbs."""
     return _mapped(statement, _bare_agent, _bare_activity, lambda verb: {"id": verb["id"]})
 
 
@@ -58,7 +58,7 @@ def _bare_agent(agent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bare_activity(activity: dict[str, Any]) -> dict[str, Any]:
-    return {name: activity[name] for name in ("objectType", "id") if name in activity}
+    return {"id": activity["id"]}  # without an objectType it is an Activity (Data 2.4.4)
 
 
 Map = Callable[[dict[str, Any]], dict[str, Any]]

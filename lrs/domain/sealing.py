@@ -56,13 +56,14 @@ class Place(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What is to be sealed so that the key of any one owner opens it, and where it will lie."""
+    """What is to be sealed, and where it will lie. The key of any one owner opens it, or it takes those of all."""
 
     owners: Sequence[UUID]
     category: Category
     period: str
     place: Place
     data: bytes
+    all_of: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ __all__ = [
     "check_actor",
     "check_batch",
     "check_rules",
+    "referred_target",
     "same_statement",
     "voided_target",
 ]
@@ -83,6 +84,13 @@ def voided_target(statement: dict[str, Any]) -> UUID | None:
     """The id of the statement that this one voids, if it is a voiding one."""
     # 1.0.3 Data 2.3.2
     return UUID(statement["object"]["id"]) if statement["verb"]["id"] == VOIDED else None
+
+
+def referred_target(statement: dict[str, Any]) -> UUID | None:
+    """The id of the statement that this one refers to by its object, if it does."""
+    target = statement["object"]
+    # 1.0.3 Data 2.4.4.2
+    return UUID(target["id"]) if target.get("objectType") == "StatementRef" else None
 
 
 def check_actor(actor: dict[str, Any], path: Where) -> None:

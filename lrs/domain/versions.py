@@ -1,4 +1,4 @@
-"""Versions: everything that differs between xAPI 1.0.3 and 2.0.0 in what a statement may be.
+"""Versions: everything that differs between xAPI 1.0.3 and 2.0.0 in what may be sent.
 
 One table; what is not in it holds for both. Knows nothing of headers or of how a version is negotiated.
 """
@@ -19,6 +19,8 @@ class VersionRules:
     statement_version: re.Pattern[str]
     context_unknown: tuple[str, ...]
     batch_ids_distinct: bool
+    state_put_without_precondition: bool  # over a document that is there
+    new_profile_put_without_precondition: bool
 
 
 VERSIONS: Final = {
@@ -28,6 +30,8 @@ VERSIONS: Final = {
         statement_version=re.compile(r"1\.0(?:\.[0-9A-Za-z.+-]+)?"),
         context_unknown=("contextAgents", "contextGroups"),
         batch_ids_distinct=False,  # 1.0.3 only recommends it, and clients do repeat a statement in a batch
+        state_put_without_precondition=True,  # Communication 3.1: conflicts of state are unlikely
+        new_profile_put_without_precondition=False,  # the same: the sender MUST say one
     ),
     "2.0.0": VersionRules(
         timestamp=RFC_3339,
@@ -36,5 +40,7 @@ VERSIONS: Final = {
         statement_version=re.compile(r"[12]\.0(?:\.[0-9A-Za-z.+-]+)?"),
         context_unknown=(),
         batch_ids_distinct=True,
+        state_put_without_precondition=False,
+        new_profile_put_without_precondition=True,
     ),
 }

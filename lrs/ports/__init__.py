@@ -4,22 +4,31 @@ Errors that cross a port are those of ``lrs.domain.errors``, of ``eventsourcing.
 somebody was faster; PersistenceError: the store can not be reached) and ``StaleFence``; never a driver"s.
 """
 
+from lrs.ports.blobs import Blobs, Kept, Listed, Spool
 from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
+from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.requests import RequestRow, Requests
-from lrs.ports.statements import AgentRow, Head, IndexRow, Recorded, Selected, Selection, Statements
+from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
 from lrs.ports.stores import Purged, Reads, Stores, TenantStore
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
 
 __all__ = [
     "AgentRow",
+    "BlobRow",
+    "Blobs",
     "Clock",
     "ControlStore",
     "CredentialRow",
+    "DocumentGone",
+    "DocumentRow",
+    "Documents",
     "Generation",
     "Head",
     "IndexRow",
+    "Kept",
+    "Listed",
     "Purged",
     "Reading",
     "Reads",
@@ -28,8 +37,10 @@ __all__ = [
     "Requests",
     "Selected",
     "Selection",
+    "Spool",
     "StaleFence",
     "Statements",
+    "StoredDocument",
     "Stores",
     "TenantRow",
     "TenantStore",

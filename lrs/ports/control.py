@@ -1,5 +1,6 @@
 """What is looked up before the tenant is known."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -62,6 +63,10 @@ class ControlStore(Protocol):
 
     def credentials(self, tenant: str) -> list[CredentialRow]:
         """A tenant's credentials, oldest first."""
+        ...
+
+    def scopes(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, tuple[str, ...]]:
+        """The scopes of these credentials of a tenant, revoked ones too; what is none of them is absent."""
         ...
 
     def lease(self, name: str, holder: str, now: datetime, *, seconds: int) -> bool:

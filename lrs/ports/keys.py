@@ -38,8 +38,18 @@ class Reading(Protocol):
         """See that these data keys exist, in one transaction. StaleFence, also for a subject being erased."""
         ...
 
-    def seal(self, owners: Sequence[UUID], category: Category, period: str, place: Place, data: bytes) -> Sealed:
-        """``data`` sealed so that the key of any one owner opens it. StaleFence."""
+    def seal(
+        self,
+        owners: Sequence[UUID],
+        category: Category,
+        period: str,
+        place: Place,
+        data: bytes,
+        *,
+        all_of: bool = False,
+    ) -> Sealed:
+        """``data`` sealed so that the key of any one owner opens it, or with ``all_of`` only those of all
+        together. StaleFence."""
         ...
 
     def seal_all(self, parts: Sequence[Part]) -> list[Sealed]:

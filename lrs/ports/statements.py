@@ -8,10 +8,13 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from lrs.domain.events import BlobName
+
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What GET /statements finds an event by, all of it blinded; how many owners hold its body; what it voids.
+    """What GET /statements finds an event by, all of it blinded; how many owners hold its body; what it voids, and
+    what it refers to.
 
     ``terms`` are its people and other activities. An exchange has no owners here and terms alone.
     """
@@ -22,6 +25,7 @@ class IndexRow:
     verb: int | None = None
     object: int | None = None
     registration: int | None = None
+    refers: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,14 @@ class AgentRow:
     subject: UUID
     digest: bytes
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """That a statement names a blob: what none names is swept away."""
+
+    name: BlobName
+    statement: UUID
 
 
 class Recorded(NamedTuple):
@@ -63,10 +75,13 @@ class Head:
 class Selection:
     """Which statements. All that is given must match; the alternatives of ``people`` are one condition.
 
-    ``anywhere`` is an activity as the object, or as any other activity.
+    ``anywhere`` is an activity as the object, or as any other activity. ``authority`` is one more alternative of
+    ``people``, ``sender`` a condition of its own that a target does not meet for its referrer.
     """
 
     people: tuple[int, ...] = ()
+    authority: UUID | None = None
+    sender: int | None = None
     registration: int | None = None
     object: int | None = None
     anywhere: tuple[int, int] | None = None
@@ -118,6 +133,10 @@ class Statements(Protocol):
         """Which statements are voided of those after a position and up to another."""
         ...
 
+    def named_blobs(self, names: Sequence[BlobName]) -> set[BlobName]:
+        """Which of these blobs a live statement names."""
+        ...
+
     def positions(self, term: int, *, after: int = 0, limit: int = 1000) -> list[int]:
         """Positions that carry a term, ascending, voided ones too."""
         ...
@@ -127,7 +146,7 @@ class Statements(Protocol):
         ...
 
     def read(self, after: int, limit: int) -> list[Recorded]:
-        """Events in order after a position."""
+        """Events in order after a position; those of documents without their state."""
         ...
 
     def agents(self, wanted: Iterable[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], int]:

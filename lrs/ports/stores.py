@@ -7,6 +7,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import ProcessRecorder
 
+from lrs.ports.documents import Documents
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
 from lrs.ports.views import Views
@@ -38,12 +39,18 @@ class TenantStore(Protocol):
 
     @property
     def recorder(self) -> ProcessRecorder:
-        """The log. ``insert_events`` takes ``index``, ``fence_sequence``, ``agents`` and ``requests`` too."""
+        """The log. ``insert_events`` takes ``index``, ``fence_sequence``, ``agents``, ``requests``, ``documents``
+        and ``documents_gone`` too."""
         ...
 
     @property
     def statements(self) -> Statements:
         """The statement index."""
+        ...
+
+    @property
+    def documents(self) -> Documents:
+        """The document index, always the newest: who stored a document reads it."""
         ...
 
     @property

@@ -11,10 +11,21 @@ from lrs.domain.agents import is_placeholder
 from lrs.domain.filters import terms_of
 from lrs.domain.people import Split, split
 from lrs.domain.sealing import Category
-from lrs.domain.statements import voided_target
+from lrs.domain.statements import referred_target, voided_target
+from lrs.ports import Kept
 
 # Exchange ids that callers choose live in a name space of their own: they never meet statement ids.
 EXCHANGE_NAMESPACE = UUID("7d0c1b8e-5c0f-5c53-9d6b-0a8f5a6b2a41")
+
+
+class Attached(NamedTuple):
+    """A blob that was kept for a statement, and what the attachment says of it."""
+
+    kept: Kept
+    sha2: str
+    content_type: str
+    length: int
+    signs: bool  # a signature, which names everybody in the statement
 
 
 class Draft(NamedTuple):
@@ -28,6 +39,8 @@ class Draft(NamedTuple):
     version: str
     said_version: str | None = None
     voids: UUID | None = None
+    refers: UUID | None = None
+    attachments: tuple[Attached, ...] = ()
 
     @property
     def is_statement(self) -> bool:
@@ -49,6 +62,7 @@ def statement_draft(
         version=version,
         said_version=statement.get("version"),
         voids=voided_target(statement),
+        refers=referred_target(statement),
     )
 
 

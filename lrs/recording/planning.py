@@ -18,14 +18,27 @@ from uuid import UUID
 import orjson
 
 from lrs.domain.agents import Identifier
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
-from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OBJECT, OTHER_ACTIVITY, OWNER, REGISTRATION, RELATED, VERB
+from lrs.domain.events import AttachedBlob, ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
+from lrs.domain.filters import (
+    EXACT,
+    EXCHANGE_OWNER,
+    OBJECT,
+    OTHER_ACTIVITY,
+    OWNER,
+    REGISTRATION,
+    RELATED,
+    SENDER,
+    VERB,
+)
 from lrs.domain.sealing import Category, Part, Place, Sealed, Slot, period_of
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, AgentRef, agent_place
-from lrs.ports import AgentRow, IndexRow, Reading, TenantStore
+from lrs.ports import AgentRow, BlobRow, IndexRow, Reading, TenantStore
+from lrs.recording.attachments import sealed_blobs, slots_of
 from lrs.recording.drafts import Draft
 from lrs.sealed_bodies import pack
+
+_MANY = (OTHER_ACTIVITY, SENDER)  # a statement may have several of these: they are rows, not columns
 
 
 @dataclass(slots=True)
@@ -36,6 +49,7 @@ class Plan:
     events: list[Any] = field(default_factory=list)
     index: list[IndexRow | None] = field(default_factory=list)
     agents: list[AgentRow] = field(default_factory=list)
+    blobs: list[BlobRow] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -60,14 +74,21 @@ class Planner:
         # Worked out once for the whole group: each is needed again for every draft.
         periods = {category: period_of(category, self.at) for category in {draft.category for draft in drafts}}
         owners = [self._owners(draft, subjects) for draft in drafts]
-        self.reading.ensure(_slots(drafts, owners, periods, subjects))
+        with_files = [pair for pair in zip(drafts, owners, strict=True) if pair[0].attachments]
+        period = period_of(Category.ATTACHMENTS, self.at)
+        more = [slot for one, owned in with_files for slot in slots_of(one, owned, subjects.__getitem__, period)]
+        self.reading.ensure(_slots(drafts, owners, periods, subjects) + more)
         spelled = [[orjson.dumps(mention.agent) for mention in draft.parts.mentions] for draft in drafts]
         numbers = self._number_agents(plan, drafts, spelled, subjects)
         bodies = self.reading.seal_all(
             [_part(draft, owned, periods[draft.category]) for draft, owned in zip(drafts, owners, strict=True)]
         )
         for draft, owned, exact, body in zip(drafts, owners, spelled, bodies, strict=True):
-            plan.events.append(_event(draft, tuple([numbers[one] for one in exact]), body))
+            blobs: tuple[AttachedBlob, ...] = ()
+            if draft.attachments:
+                blobs = sealed_blobs(self.reading, draft, owned, subjects.__getitem__, period)
+                plan.blobs += [BlobRow(blob.name, draft.id) for blob in blobs]
+            plan.events.append(_event(draft, tuple([numbers[one] for one in exact]), body, blobs))
             plan.index.append(self._index_row(draft, owned, subjects))
         return plan
 
@@ -142,10 +163,10 @@ class Planner:
             if subject not in kinds or (mention.exact and kinds[subject] == RELATED):
                 kinds[subject] = EXACT if mention.exact else RELATED
         terms = [term(kind, subject.hex) for subject, kind in kinds.items()]
-        terms += [term(kind, value) for kind, value in draft.terms if kind == OTHER_ACTIVITY]
-        single = {kind: term(kind, value) for kind, value in draft.terms if kind != OTHER_ACTIVITY}
+        terms += [term(kind, value) for kind, value in draft.terms if kind in _MANY]
+        single = {kind: term(kind, value) for kind, value in draft.terms if kind not in _MANY}
         columns = single.get(VERB), single.get(OBJECT), single.get(REGISTRATION)
-        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns)
+        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns, draft.refers)
 
 
 def _slots(
@@ -163,12 +184,21 @@ def _slots(
 
 
 def _part(draft: Draft, owners: list[UUID], period: str) -> Part:
-    topic = StatementRecorded.TOPIC if draft.is_statement else ExchangeRecorded.TOPIC
-    place = Place(draft.id, 1, BODY, topic)
+    place = Place(draft.id, 1, BODY, _kind(draft).TOPIC)
     return Part(owners, draft.category, period, place, pack(draft.parts, draft.said_version))
 
 
-def _event(draft: Draft, people: tuple[AgentRef, ...], body: Sealed) -> HotEvent:
+def _kind(draft: Draft) -> type[HotEvent]:
+    if not draft.is_statement:
+        return ExchangeRecorded
+    return StatementWithAttachments if draft.attachments else StatementRecorded
+
+
+def _event(draft: Draft, people: tuple[AgentRef, ...], body: Sealed, blobs: tuple[AttachedBlob, ...]) -> HotEvent:
+    if blobs:
+        return StatementWithAttachments(
+            draft.id, 1, draft.version, draft.authority, draft.voids, people, body, blobs
+        )
     if draft.is_statement:
         return StatementRecorded(draft.id, 1, draft.version, draft.authority, draft.voids, people, body)
     return ExchangeRecorded(draft.id, 1, draft.authority, people, body)

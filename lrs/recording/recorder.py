@@ -128,7 +128,11 @@ class Recorder:
             )
             plan = planner.plan(drafts)
             self._tenants.application(store.tenant).append(
-                plan.events, index=plan.index, agents=plan.agents, fence_sequence=plan.fence_sequence
+                plan.events,
+                index=plan.index,
+                agents=plan.agents,
+                blobs=plan.blobs,
+                fence_sequence=plan.fence_sequence,
             )
             for row in plan.agents:
                 planner.known_agents[row.subject, row.digest] = row.number

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from retention.page.charts import charts
+from retention.page.documents import HEADS, document_cells
 from retention.page.exchanges import exchange
 from retention.page.markup import NONE, moment, plain, record, table, text
 from retention.page.style import STYLE
@@ -37,6 +38,7 @@ _SECTIONS: Final = {
     "progress": "Your progress",
     "did": "What you did",
     "asked": "What you asked the assistant",
+    "kept": "What programs keep for you",
     "mentioned": "Where others mention you",
     "requests": "Requests about your data",
     "absent": "What is not in here",
@@ -61,6 +63,7 @@ class Summary:
     statements: int
     exchanges: int
     mentions: int
+    documents: int
     months: dict[str, int]  # YYYY-MM -> number of statements
 
 
@@ -71,16 +74,18 @@ def page(
     exchanges: Iterable[dict[str, Any]],
     mentions: Iterable[dict[str, Any]],
     requests: list[dict[str, Any]],
+    documents: Iterable[dict[str, Any]],
 ) -> Iterator[str]:
     """The page in pieces, to be encoded with errors="replace". Never fails on the shape of the data.
 
-    The iterables are read in this order, once, while the page is, and no further than is shown.
+    Each iterable is read once, while the page is, and no further than is shown.
     """
     yield from _head(summary, rows)
     yield from _section("who", _who(summary))
     yield from _section("progress", _progress(rows))
     yield from _section("did", _did(summary, statements))
     yield from _section("asked", _asked(summary, exchanges))
+    yield from _section("kept", _kept(summary, documents))
     yield from _section("mentioned", _mentioned(summary, mentions))
     yield from _section("requests", _requests(requests))
     yield from _section("absent", iter([_ABSENT]))
@@ -127,6 +132,7 @@ def _strip(summary: Summary, rows: list[dict[str, Any]]) -> str:
         "activities with progress": len(activities),
         "of them completed": len(completed),
         "exchanges with an assistant": summary.exchanges,
+        "documents kept for you": summary.documents,
         "records of others that mention you": summary.mentions,
     }
     shown = "".join(f"<div><dt>{name}</dt><dd>{count:,}</dd></div>" for name, count in numbers.items())
@@ -209,6 +215,13 @@ def _asked(summary: Summary, exchanges: Iterable[dict[str, Any]]) -> Iterator[st
     yield _more(summary.exchanges, EXCHANGES_MAX, "exchanges")
 
 
+def _kept(summary: Summary, documents: Iterable[dict[str, Any]]) -> Iterator[str]:
+    cells = map(document_cells, islice(documents, ROWS_MAX))
+    caption = "Documents that programs keep for you: bookmarks, settings, notes"
+    yield from table(caption, HEADS, cells, nothing="No document is held.")
+    yield _more(summary.documents, ROWS_MAX, "documents")
+
+
 def _mentioned(summary: Summary, mentions: Iterable[dict[str, Any]]) -> Iterator[str]:
     cells = (
         (moment(one.get("stored")), f"<code>{text(one.get('id'))}</code>")
@@ -242,8 +255,9 @@ _ABSENT: Final = """<ul>
  person's words; such text belongs to its author's records.</li>
 <li><strong>Copies at receivers.</strong> Reports already handed out, files already exported and copies at the
  provider of a language model are held there, not here.</li>
-<li><strong>Files and documents that export.json does not list,</strong> such as files attached to a statement
- or a course's bookmark.</li>
+<li><strong>Earlier versions of documents and documents that were deleted.</strong> They stay sealed in the log;
+ no program gets them, and they go with everything else when you are erased.</li>
+<li><strong>Files that export.json does not list,</strong> such as files attached to a statement.</li>
 <li><strong>The answers to your other questions.</strong> Purposes, recipients, periods of storage and where you
  may complain (article 15(1)) are for the organisation to tell you in the letter that comes with this.</li>
 </ul>

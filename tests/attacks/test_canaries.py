@@ -29,6 +29,7 @@ from lrs.adapters.vault import dictionary
 from lrs.adapters.vault.known import SubjectKey
 from lrs.bootstrap import System, build
 from lrs.config import Settings
+from lrs.domain.documents import Context, Resource
 from tests.places import STORES, embedded, environment, on_postgres, vault_rows
 from tests.postgres import Databases, Server
 from tests.running import Service
@@ -214,6 +215,19 @@ REQUESTS: list[Wrong] = [
         for name in ("statementId", "agent", "verb", "since", "registration", "limit", "format", "cursor", WORD)
     ),
     query("/xapi/statements", agent=json.dumps(BY_MBOX | {"mbox": ADDRESS})),
+    query("/xapi/activities/state", agent=AGENT, activityId=WORD, stateId=WORD),
+    query("/xapi/activities/state", agent=AGENT, activityId=COURSE, stateId=WORD),
+    query("/xapi/activities/state", agent=AGENT, activityId=COURSE, registration=WORD),
+    query("/xapi/activities/state", agent=AGENT, activityId=COURSE, since=WORD),
+    query("/xapi/agents/profile", agent=json.dumps(BY_MBOX | {WORD: WORD}), profileId=WORD),
+    query("/xapi/activities/profile", activityId=COURSE, profileId=WORD, **{WORD: WORD}),
+    query("/xapi/agents", agent=json.dumps(BY_MBOX | {"mbox": ADDRESS})),
+    query("/xapi/agents", agent=WORD),
+    query("/xapi/activities", activityId=WORD),
+    Wrong("PUT", f"/xapi/agents/profile?profileId={WORD}", {WORD: WORD}),
+    Wrong("POST", f"/xapi/activities/profile?activityId=http://{WORD}/&profileId={WORD}",
+          content=f'{{"{WORD}":'.encode()),
+    Wrong("DELETE", f"/xapi/agents/profile?agent={WORD}"),
     query("/xapi/statements", agent=AGENT, ascending=WORD),
     query("/xapi/statements", agent=AGENT, statementId=str(uuid4())),
     *(query("/reports/completion", **{name: WORD}) for name in ("learner", "since", "limit", "more", "format")),
@@ -283,6 +297,7 @@ def let_her_live(acme: Asking) -> Json:
                 "response": {"type": "message", "content": [{"type": "text", "text": f"{WORD} answer"}]},
             }
         )
+        keep_her_documents(acme.http, her)
     report = acme.http.get("/reports/completion", params={"format": "csv", "wait": "20"})
     assert WORD in report.text
     assert acme.http.get("/reports/progress", params={"learner": json.dumps(BY_ACCOUNT)}).json()["rows"]
@@ -297,6 +312,29 @@ def let_her_live(acme: Asking) -> Json:
     return export
 
 
+def keep_her_documents(http: httpx2.Client, her: Json) -> None:
+    """Her state and her profile, each with the word in all that is told, stored twice and looked up; one is gone
+    again, and one request is refused."""
+    who = {"agent": json.dumps(her)}
+    state = who | {"activityId": f"https://{WORD}.example.org/course", "registration": str(uuid4())}
+    for path, names, name in (
+        ("/xapi/activities/state", state, "stateId"),
+        ("/xapi/agents/profile", who, "profileId"),
+    ):
+        for document in (f"{WORD} kept", f"{WORD} gone"):
+            one = names | {name: document}
+            for content in ({WORD: f"{WORD} content"}, {"more": f"{WORD} more", SHA1: ADDRESS}):
+                assert http.post(path, params=one, json=content).status_code == 204
+            headers = {"Content-Type": f"text/{WORD}"}
+            assert http.post(path, params=one, content=WORD.encode(), headers=headers).status_code == 400
+            assert WORD in http.get(path, params=one).text
+        assert http.delete(path, params=names | {name: f"{WORD} gone"}).status_code == 204
+        assert http.get(path, params=names).json() == [f"{WORD} kept"]
+    assert http.get("/xapi/agents", params=who).json()["objectType"] == "Person"
+    found = http.get("/xapi/activities", params={"activityId": COURSE}).json()
+    assert found["definition"]["name"] == {"en": f"{WORD} activity name"}
+
+
 def her_keys(system: System, acme: Inside) -> list[bytes]:
     """Her raw data keys, from the memory of a vault that has just used them all."""
     subjects = {acme.known(her) for her in PERSON}
@@ -304,6 +342,9 @@ def her_keys(system: System, acme: Inside) -> list[bytes]:
     system.opener.bodies(store, store.statements.read(0, 10_000))
     newest = store.statements.newest_agents(subjects)
     system.opener.agents(store, [(subject, n) for subject, last in newest.items() for n in range(2, last + 1)])
+    for her in PERSON:
+        listed = system.documents.listed("acme", Context(Resource.AGENT_PROFILE, her))
+        assert listed.ids == [f"{WORD} kept"]
     states = system.vault._known.by_kid.values()
     return [state.raw for state in states if isinstance(state, SubjectKey) and state.subject in subjects]
 
@@ -367,13 +408,13 @@ def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_er
             keys = her_keys(system, inside(system))
         finally:
             system.close()
-        # identity, learning and exchange, for each of her three subjects; the keys are sealed, too.
-        assert len(keys) == 9
+        # identity, learning, documents and exchange, for each of her three subjects; the keys are sealed, too.
+        assert len(keys) == 12
         assert kept.found(keys_of(keys)) == {}
         wrapped = wrapped_keys(service.settings)
         erasure = acme.request("erase", *PERSON, reason=f"{WORD} asked for it")
         assert acme.done(erasure)["detail"] == {"subjects_erased": 3}
-        assert len(wrapped - wrapped_keys(service.settings)) == 9
+        assert len(wrapped - wrapped_keys(service.settings)) == 12
         assert kept.found(words() | keys_of(keys)) == {}
         check_nothing_is_said_of_her(acme, export, erasure)
         check_refusals(http)
@@ -407,6 +448,13 @@ def check_nothing_is_said_of_her(acme: Asking, export: Json, erasure: Json) -> N
     for answer in answers:
         assert WORD not in answer.text.replace(group, ""), answer.text
     assert [acme.found_by(her) for her in PERSON] == [[]] * 3
+    for her in PERSON:
+        who = {"agent": json.dumps(her)}
+        assert acme.http.get("/xapi/agents/profile", params=who).json() == []
+        assert acme.http.get("/xapi/activities/state", params=who | {"activityId": COURSE}).json() == []
+        one = acme.http.get("/xapi/agents/profile", params=who | {"profileId": f"{WORD} kept"})
+        assert (one.status_code, WORD in one.text) == (404, False)
+    assert WORD not in acme.http.get("/xapi/activities", params={"activityId": COURSE}).text
     assert len(acme.found_by(GRACE)) == 12  # hers: three each time, for whoever stood with her
 
 

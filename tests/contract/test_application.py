@@ -22,8 +22,24 @@ from eventsourcing.utils import TopicError, get_topic, resolve_topic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrs.application import AGGREGATES, HOT_EVENTS, LetheApplication, LetheMapper, json_transcoder, stored_event
-from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded
+from lrs.application import (
+    AGGREGATES,
+    DOCUMENT_EVENTS,
+    HOT_EVENTS,
+    LetheApplication,
+    LetheMapper,
+    json_transcoder,
+    stored_event,
+)
+from lrs.domain.document_events import DocumentDeleted, DocumentEvent, DocumentStored
+from lrs.domain.events import (
+    AttachedBlob,
+    BlobName,
+    ExchangeRecorded,
+    HotEvent,
+    StatementRecorded,
+    StatementWithAttachments,
+)
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import State, Subject
@@ -34,6 +50,7 @@ from tests.contract.conftest import START
 GOLDEN = Path(__file__).parents[1] / "assets" / "golden-events.json"
 SOURCES = Path(__file__).parents[2] / "lrs"
 LATER = START + timedelta(days=1, microseconds=5)
+PLAIN_EVENTS = {**HOT_EVENTS, **DOCUMENT_EVENTS}
 ADA, GRACE, REQUEST, CREDENTIAL = (UUID(int=n) for n in (0xADA, 0x92ACE, 0x5EED, 0xC0DE))
 
 
@@ -196,6 +213,14 @@ def an_exchange(**parts: Any) -> ExchangeRecorded:
     return ExchangeRecorded(**(whole | parts))
 
 
+def with_attachments(**parts: Any) -> StatementWithAttachments:
+    blobs = (
+        AttachedBlob(BlobName(b"\1" * 16), b"\2" * 32, 2**40, Sealed(b"\x01key\x00\xff")),
+        AttachedBlob(BlobName(b"\3" * 16), b"\4" * 32, 0, Sealed(b"")),
+    )
+    return StatementWithAttachments(**(vars(a_statement()) | {"blobs": blobs} | parts))
+
+
 IDS = st.uuids()
 PEOPLE = st.tuples(IDS, st.integers(0, 2**32 - 1))
 SEALED = st.builds(Sealed, st.binary(max_size=100))
@@ -209,15 +234,45 @@ STATEMENTS = st.builds(
     st.lists(PEOPLE, max_size=5).map(tuple),
     SEALED,
 )
+BLOBS = st.builds(
+    AttachedBlob,
+    st.binary(min_size=16, max_size=16).map(BlobName),
+    st.binary(min_size=32, max_size=32),
+    st.integers(0, 2**64 - 1),
+    SEALED,
+)
+WITH_ATTACHMENTS = st.builds(
+    with_attachments, people=st.lists(PEOPLE, max_size=5).map(tuple), body=SEALED, blobs=st.lists(BLOBS).map(tuple)
+)
 EXCHANGES = st.builds(ExchangeRecorded, IDS, st.just(1), IDS, st.tuples(PEOPLE), SEALED)
+
+
+def a_document(**more: Any) -> DocumentStored:
+    made = DocumentStored(UUID(int=0xD0C), 1, CREDENTIAL, ADA, Sealed(b"\x01head\x00"), Sealed(b"\x01content\xff"))
+    return replace(made, **more)
+
+
+def a_deletion(**more: Any) -> DocumentDeleted:
+    return replace(DocumentDeleted(UUID(int=0xD0C), 2, CREDENTIAL, ADA), **more)
+
+
+DOCUMENTS = st.builds(
+    DocumentStored,
+    st.uuids(),
+    st.integers(1, 2**31),
+    st.uuids(),
+    st.uuids(),
+    st.builds(Sealed, st.binary(max_size=300)),
+    st.builds(Sealed, st.binary(max_size=300)),
+) | st.builds(DocumentDeleted, st.uuids(), st.integers(1, 2**31), st.uuids(), st.uuids())
 
 
 def the_mapper() -> Mapper[UUID]:
     return LetheMapper(json_transcoder())
 
 
-@given(STATEMENTS | EXCHANGES)
-def test_hot_events_come_back_from_their_bytes(event: HotEvent) -> None:
+@given(STATEMENTS | WITH_ATTACHMENTS | EXCHANGES | DOCUMENTS)
+def test_plain_events_come_back_from_their_bytes(event: HotEvent | DocumentEvent) -> None:
     stored = the_mapper().to_stored_event(event)
     assert stored == stored_event(event)
     assert stored.topic == event.TOPIC
@@ -276,7 +331,10 @@ def examples() -> dict[str, Any]:
     credential.revoke(LATER)
     events = [
         a_statement(),
+        with_attachments(),
         an_exchange(),
+        a_document(),
+        a_deletion(),
         *subject.collect_events(),
         Subject.agent_sealed(ADA, 2, Sealed(b"\x01agent\x00\xff"), LATER),
         *request.collect_events(),
@@ -317,13 +375,13 @@ def event_classes() -> list[type[CanMutateAggregate[Any]]]:
 
 
 def test_every_topic_that_exists_has_golden_bytes() -> None:
-    defined = {get_topic(one) for one in event_classes()} | HOT_EVENTS.keys()
+    defined = {get_topic(one) for one in event_classes()} | PLAIN_EVENTS.keys()
     assert defined == topics_in_the_sources() == golden().keys() == examples().keys()
-    assert len(defined) == 11
+    assert len(defined) == 14
 
 
 def test_no_topic_is_the_path_of_a_module() -> None:
-    topics = [get_topic(one) for one in event_classes()] + list(HOT_EVENTS)
+    topics = [get_topic(one) for one in event_classes()] + list(PLAIN_EVENTS)
     assert all(re.fullmatch(r"[a-z-]+/[0-9]+", topic) for topic in topics)
     assert [get_topic(one) for one in AGGREGATES] == ["subject", "request", "tenant", "credential"]
 
@@ -332,7 +390,7 @@ def test_no_topic_is_the_path_of_a_module() -> None:
 def test_every_topic_leads_to_its_class() -> None:
     for one in event_classes():
         assert resolve_topic(get_topic(one)) is one
-    for topic, event in HOT_EVENTS.items():
+    for topic, event in PLAIN_EVENTS.items():
         assert resolve_topic(topic) is event
 
 
@@ -354,7 +412,7 @@ def test_golden_aggregates_can_still_be_read_from_a_log(application: LetheApplic
     """What a log of the first release holds, read by this one."""
     by_stream: dict[Any, list[StoredEvent]] = {}
     for stored in golden().values():
-        if stored.topic not in HOT_EVENTS and stored.topic != "agent-sealed/1":
+        if stored.topic not in PLAIN_EVENTS and stored.topic != "agent-sealed/1":
             by_stream.setdefault(stored.originator_id, []).append(stored)
     application.recorder.insert_events([one for events in by_stream.values() for one in events])
     found = {type(application.get_or_none(stream)) for stream in by_stream}
@@ -366,7 +424,7 @@ def test_golden_aggregates_can_still_be_read_from_a_log(application: LetheApplic
 UNREADABLE = (ValueError, struct.error)
 
 
-@pytest.mark.parametrize("event", [a_statement(), an_exchange()], ids=lambda one: one.TOPIC)
+@pytest.mark.parametrize("event", [a_statement(), with_attachments(), an_exchange()], ids=lambda one: one.TOPIC)
 def test_a_hot_event_cut_short_before_its_envelope_is_never_taken_for_one(event: HotEvent) -> None:
     state = event.encode()
     for length in range(len(state) - len(event.body.envelope)):
@@ -375,7 +433,7 @@ def test_a_hot_event_cut_short_before_its_envelope_is_never_taken_for_one(event:
             the_mapper().to_domain_event(cut)
 
 
-@pytest.mark.parametrize("event", [a_statement(), an_exchange()], ids=lambda one: one.TOPIC)
+@pytest.mark.parametrize("event", [a_statement(), with_attachments(), an_exchange()], ids=lambda one: one.TOPIC)
 def test_a_hot_event_cut_short_in_its_envelope_is_told_apart_from_the_whole_one(event: HotEvent) -> None:
     """That a shortened envelope does not open is the vault's promise; here it must not be made whole."""
     state = event.encode()
@@ -413,8 +471,19 @@ def test_a_count_of_people_beyond_the_bytes_is_refused() -> None:
         the_mapper().to_domain_event(StoredEvent(ADA, 1, StatementRecorded.TOPIC, bytes(state)))
 
 
-@given(st.sampled_from([StatementRecorded, ExchangeRecorded]), st.binary(max_size=120))
-def test_any_bytes_are_a_hot_event_or_a_clear_error(kind: type[HotEvent], state: bytes) -> None:
+@pytest.mark.parametrize("event", [a_document(), a_deletion()], ids=lambda one: one.TOPIC)
+def test_an_event_of_a_document_that_is_cut_or_of_another_format_is_never_taken_for_one(
+    event: DocumentEvent,
+) -> None:
+    state = event.encode()
+    whole = len(state) - (len(event.content.envelope) if isinstance(event, DocumentStored) else 0)
+    for wrong in (*(state[:length] for length in range(whole)), b"\x00" + state[1:], b"\x02" + state[1:]):
+        with pytest.raises(UNREADABLE):
+            the_mapper().to_domain_event(StoredEvent(event.originator_id, 1, event.TOPIC, wrong))
+
+
+@given(st.sampled_from(list(PLAIN_EVENTS.values())), st.binary(max_size=120))
+def test_any_bytes_are_a_plain_event_or_a_clear_error(kind: type[HotEvent | DocumentEvent], state: bytes) -> None:
     try:
         event: Any = the_mapper().to_domain_event(StoredEvent(ADA, 1, kind.TOPIC, state))
     except UNREADABLE:
@@ -422,7 +491,7 @@ def test_any_bytes_are_a_hot_event_or_a_clear_error(kind: type[HotEvent], state:
     assert the_mapper().to_stored_event(event).state == state
 
 
-@pytest.mark.parametrize("topic", sorted(examples().keys() - HOT_EVENTS.keys()))
+@pytest.mark.parametrize("topic", sorted(examples().keys() - PLAIN_EVENTS.keys()))
 def test_an_aggregates_event_cut_short_anywhere_is_a_clear_error(topic: str) -> None:
     stored = golden()[topic]
     for length in range(len(stored.state)):
@@ -431,7 +500,7 @@ def test_an_aggregates_event_cut_short_anywhere_is_a_clear_error(topic: str) -> 
             the_mapper().to_domain_event(cut)
 
 
-@pytest.mark.parametrize("topic", ["no-such/1", "statement-recorded/2"])
+@pytest.mark.parametrize("topic", ["no-such/1", "statement-recorded/3"])
 def test_an_unknown_topic_is_a_clear_error(topic: str) -> None:
     with pytest.raises((TopicError, MapperDeserialisationError)):
         the_mapper().to_domain_event(StoredEvent(ADA, 1, topic, b"{}"))

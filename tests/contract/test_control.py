@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import RecordConflictError
@@ -91,6 +91,15 @@ def test_a_revoked_credential_is_found_as_revoked(control: ControlStore) -> None
     save(control, credentials=[credential])
     save(control, credentials=[replace(credential, revoked=True)])
     assert control.credential("key") == replace(credential, revoked=True)
+
+
+def test_the_scopes_of_some_credentials_of_a_tenant_are_told(control: ControlStore) -> None:
+    save(control, tenants=[a_tenant(), a_tenant("other")])
+    ours, revoked, theirs = a_credential("one"), a_credential("two"), a_credential("three", "other")
+    save(control, credentials=[replace(ours, scopes=("all", "dsar")), replace(revoked, revoked=True), theirs])
+    asked = {ours.id, revoked.id, theirs.id, UUID(int=7)}
+    assert control.scopes("acme", asked) == {ours.id: ("all", "dsar"), revoked.id: revoked.scopes}
+    assert control.scopes("acme", set()) == {}
 
 
 def test_a_revoked_credential_never_comes_back(control: ControlStore) -> None:

@@ -23,6 +23,7 @@ from psycopg.sql import Composable
 
 from lrs.adapters.postgres.schema import CONTROL, CONTROL_SCHEMA, TENANT, VAULT_MIGRATIONS, VAULT_SCHEMA
 from lrs.bootstrap import build
+from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import on_postgres
 from tests.postgres import Databases
 from tests.subjects import ADA, ALAN, COURSE, GRACE, Inside, agent, exchange, inside, statement, voiding
@@ -86,6 +87,7 @@ def live(data: Path, databases: Databases) -> None:
     system.check_ready()
     record(acme)
     ask(acme)
+    keep(acme)
     report(acme)
     acme.ran("export", ADA)
     acme.package(acme.http.get("/dsar").json()["requests"][0])
@@ -111,8 +113,39 @@ def record(acme: Inside) -> None:
     put = statement(ALAN)
     acme.http.put("/xapi/statements", params={"statementId": put["id"]}, json=put).raise_for_status()
     acme.post(voiding(GRACE, put["id"]))
+    later = statement(ADA, attachments=[attachment(b"file")])
+    acme.post(
+        statement(GRACE, object={"objectType": "StatementRef", "id": later["id"]})
+    )  # its target comes after it
+    for _ in range(2):
+        body = body_of(statements_part(later), part(b"file"))
+        acme.http.post("/xapi/statements", content=body, headers=content_type()).raise_for_status()
     acme.ask_model(exchange(ADA))
     acme.catch_up()
+
+
+def keep(acme: Inside) -> None:
+    """Documents, people and activities."""
+    for path, names in (
+        ("/xapi/activities/state", {"activityId": COURSE, "agent": json.dumps(ADA), "stateId": "bookmark"}),
+        ("/xapi/activities/profile", {"activityId": COURSE, "profileId": "layout"}),
+    ):
+        stored = acme.http.post(path, params=names, json={"page": 1})
+        merged = acme.http.post(path, params=names, json={"page": 2})
+        assert (stored.status_code, merged.status_code) == (204, 204)
+        assert acme.http.get(path, params=names).json() == {"page": 2}
+        listed = {name: value for name, value in names.items() if name not in {"stateId", "profileId"}}
+        assert len(acme.http.get(path, params=listed).json()) == 1
+        assert acme.http.delete(path, params=names).status_code == 204
+        acme.http.post(path, params=names, json={"page": 1}).raise_for_status()
+    listed = {
+        "activityId": COURSE,
+        "agent": json.dumps(ADA),
+        "registration": "5b7a7c1e-0d52-4a7c-9a3e-4f3f8d1f6a01",
+    }
+    assert acme.http.get("/xapi/activities/state", params=listed).json() == []
+    assert acme.http.get("/xapi/agents", params={"agent": json.dumps(ADA)}).json()["name"]
+    assert acme.http.get("/xapi/activities", params={"activityId": COURSE}).json()["id"] == COURSE
 
 
 def ask(acme: Inside) -> None:

@@ -21,6 +21,7 @@ from lrs.domain.errors import StoreUnavailable
 from lrs.domain.sealing import Sealed
 from lrs.ports import (
     AgentRow,
+    DocumentRow,
     Head,
     IndexRow,
     Recorded,
@@ -50,7 +51,10 @@ from tests.contract.conftest import (
 
 EVERYTHING = Selection(limit=1000)
 EVENTS = "SELECT position, stored, originator_id, originator_version, topic, state FROM event ORDER BY position"
-TABLES = ("statement", "term", "voided", "agent", "request", "package", "view_row", "tombstone", "tracking")
+TABLES = (
+    *("statement", "term", "voided", "agent", "document", "request", "package", "view_row", "tombstone"),
+    "tracking",
+)
 
 
 def log_of(store: TenantStore) -> list[Recorded]:
@@ -355,6 +359,11 @@ class Cohort:
         self.request = uuid4()
         for part, one in enumerate((ada, grace, ada)):
             store.requests.put_part(self.request, one, part, Sealed(b"part"))
+        documents = [
+            DocumentRow(bytes([n]) * 16, b"s" * 16, b"t" * 16, one, uuid4(), 1, Sealed(b"head"))
+            for n, one in enumerate((ada, grace))
+        ]
+        store.recorder.insert_events([an_event(one.stream) for one in documents], documents=documents)
         live = store.views.live("progress")
         with store.views.write([live], 7) as writer:
             writer.store(live, [self.row(ada, "a"), self.row(ada, "b"), self.row(grace, "a")])
@@ -378,10 +387,11 @@ def cohort(store: TenantStore) -> Cohort:
 
 def test_a_purge_says_what_it_removed_and_that_nothing_is_left(store: TenantStore, cohort: Cohort) -> None:
     purged = store.purge(cohort.ada, 1)
-    # two statements of hers alone, two packed agents, three view rows (two generations), two parts; her terms
-    # on what stays: as exact agent, as one of two owners, and of her exchange
-    assert purged.removed == {"statement": 2, "agent": 2, "view_row": 3, "package": 2, "term": 3}
-    assert purged.left == {"agent": 0, "view_row": 0, "package": 0, "term": 0}
+    # two statements of hers alone, two packed agents, three view rows (two generations), two parts, one document;
+    # her terms on what stays: as exact agent, as one of two owners, and of her exchange
+    removed = {"statement": 2, "blob": 0, "agent": 2, "view_row": 3, "package": 2, "document": 1, "term": 3}
+    assert purged.removed == removed
+    assert purged.left == {"agent": 0, "view_row": 0, "package": 0, "document": 0, "term": 0, "inherited": 0}
 
 
 def test_a_purge_takes_out_the_statements_whose_body_was_the_subjects_alone(
@@ -439,7 +449,7 @@ def test_a_purge_changes_no_byte_of_the_log(store: TenantStore, cohort: Cohort, 
     store.purge(cohort.ada, 1)
     store.purge(cohort.grace, 2)
     assert backend.rows(TENANT, EVENTS) == before
-    assert len(before) == 7
+    assert len(before) == 9
 
 
 def test_a_purge_leaves_a_tombstone(store: TenantStore, cohort: Cohort, backend: Backend) -> None:

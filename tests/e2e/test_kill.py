@@ -20,7 +20,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from lrs.adapters.sql.index import unpack_terms
+from lrs.adapters.sql.terms import unpack_terms
 from lrs.bootstrap import build
 from lrs.config import Settings
 from lrs.domain.events import ExchangeRecorded, StatementRecorded

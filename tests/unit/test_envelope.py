@@ -56,6 +56,25 @@ def test_every_envelope_ever_sealed_opens_under_each_of_its_keys(golden: dict[st
     assert [opened(data, key) for key in owners] == [CONTENT] * len(owners)
 
 
+@pytest.mark.parametrize("golden", GOLDEN["for_all"], ids=lambda one: f"{one['dictionary']}-{one['owners']}")
+def test_every_envelope_ever_sealed_for_all_opens_under_their_keys_together_alone(golden: dict[str, Any]) -> None:
+    found = bytes.fromhex(golden["envelope"])
+    assert envelope.needs_all(found)
+    assert envelope.kids_of(found) == tuple(key.kid for key in KEYS)
+    assert envelope.open_with_all(GOLDEN["tenant"], PLACE, found, KEYS) == CONTENT
+    for some in (KEYS[:1], KEYS[1:], KEYS[:2], KEYS[::-1]):
+        with pytest.raises(envelope.EnvelopeInvalid):
+            envelope.open_with_all(GOLDEN["tenant"], PLACE, found, some)
+    relabelled = bytearray.fromhex(golden["envelope"])
+    relabelled[1] = envelope.ANY_OF
+    with pytest.raises(envelope.EnvelopeInvalid):
+        envelope.kids_of(bytes(relabelled))
+
+
+def test_what_is_sealed_for_one_is_the_same_for_all_and_for_any() -> None:
+    assert not envelope.needs_all(envelope.seal(GOLDEN["tenant"], PLACE, KEYS[:1], CONTENT, all_of=True))
+
+
 def test_there_is_a_golden_envelope_of_every_dictionary() -> None:
     found = {(one["dictionary"], one["owners"] > 1) for one in GOLDEN["envelopes"]}
     assert found == {(version, many) for version in range(dictionary.LATEST + 1) for many in (False, True)}

@@ -36,7 +36,7 @@ def test_ids_leaves_only_what_identifies() -> None:
                 "team": anonymous,
                 "contextAgents": [{"objectType": "contextAgent", "agent": AGENT}],
                 "contextGroups": [{"objectType": "contextGroup", "group": anonymous}],
-                "contextActivities": {"parent": ACTIVITY, "grouping": [ACTIVITY]},
+                "contextActivities": {"parent": ACTIVITY | {"objectType": "Activity"}, "grouping": [ACTIVITY]},
                 "platform": "p",
             },
         )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from retention.page import EXCHANGES_MAX, ROWS_MAX, STATEMENTS_MAX, Summary, page
 from retention.page.charts import ACTIVITIES_MAX, charts
+from retention.page.documents import document_cells
 from retention.page.exchanges import BLOCKS_MAX, MESSAGES_MAX, exchange
 from retention.page.markup import JSON_CHARACTERS_MAX, moment, number, text
 from retention.page.words import (
@@ -79,6 +80,15 @@ EXCHANGE = {
 }
 MENTION = {"id": "m1", "stored": "2026-03-01T09:00:00.123456Z"}
 REQUEST = {"id": "r1", "kind": "erase", "status": "open", "requested_at": "2026-03-02T09:00:00Z"}
+DOCUMENT = {
+    "resource": "state",
+    "id": "bookmark",
+    "activity": "https://example.com/c/fire",
+    "content_type": "text/x",
+    "bytes": 1234,
+    "updated_at": "2026-03-01T10:00:00Z",
+    "content": '{"page":<7>}',
+}
 
 
 def summary_of(**changes: Any) -> Summary:
@@ -90,6 +100,7 @@ def summary_of(**changes: Any) -> Summary:
         "statements": 1,
         "exchanges": 1,
         "mentions": 1,
+        "documents": 1,
         "months": {"2026-01": 1},
     }
     return Summary(**(fields | changes))
@@ -103,8 +114,9 @@ def page_of(
     exchanges: Iterable[Json] = (EXCHANGE,),
     mentions: Iterable[Json] = (MENTION,),
     requests: Json = (REQUEST,),
+    documents: Iterable[Json] = (DOCUMENT,),
 ) -> str:
-    pieces = page(summary or summary_of(), list(rows), statements, exchanges, mentions, list(requests))
+    pieces = page(summary or summary_of(), list(rows), statements, exchanges, mentions, list(requests), documents)
     return "".join(pieces)
 
 
@@ -209,6 +221,10 @@ def test_the_page_says_what_is_held() -> None:
         "Be brief.",
         "1 Mar 2026, 09:00",
         "Erasure (article 17)",
+        "state in an activity",
+        "bookmark",
+        '{"page":<7>}',
+        "text/x, 1,234 bytes",
         "What is not in here",
     ):
         assert expected in read.text
@@ -225,9 +241,9 @@ def test_the_page_fetches_nothing_and_runs_nothing() -> None:
 
 
 def test_a_person_of_whom_nothing_is_held_gets_a_page_that_says_so() -> None:
-    summary = summary_of(agents=[], statements=0, exchanges=0, mentions=0, months={})
+    summary = summary_of(agents=[], statements=0, exchanges=0, mentions=0, documents=0, months={})
     read = check_only_the_template(
-        page_of(summary, rows=[], statements=[], exchanges=[], mentions=[], requests=[])
+        page_of(summary, rows=[], statements=[], exchanges=[], mentions=[], requests=[], documents=[])
     )
     for nothing in (
         "No identifier is held.",
@@ -236,6 +252,7 @@ def test_a_person_of_whom_nothing_is_held_gets_a_page_that_says_so() -> None:
         "No exchange with an assistant is held.",
         "No record of others mentions you.",
         "No request is held.",
+        "No document is held.",
     ):
         assert nothing in read.text
     assert "svg" not in read.elements
@@ -256,7 +273,8 @@ class Counted:
 
 def test_lists_stop_at_their_limits_and_say_how_many_more_there_are() -> None:
     statements, exchanges, mentions = Counted(STATEMENT), Counted(EXCHANGE), Counted(MENTION)
-    summary = summary_of(agents=[AGENT] * (ROWS_MAX + 4), statements=100_000, exchanges=9_000, mentions=8_000)
+    documents, agents = Counted(DOCUMENT), [AGENT] * (ROWS_MAX + 4)
+    summary = summary_of(agents=agents, statements=100_000, exchanges=9_000, mentions=8_000, documents=7_000)
     markup = page_of(
         summary,
         rows=[ROW] * (ROWS_MAX + 2),
@@ -264,12 +282,15 @@ def test_lists_stop_at_their_limits_and_say_how_many_more_there_are() -> None:
         exchanges=exchanges,
         mentions=mentions,
         requests=[REQUEST] * (ROWS_MAX + 3),
+        documents=documents,
     )
+    assert documents.read == ROWS_MAX
     assert (statements.read, exchanges.read, mentions.read) == (STATEMENTS_MAX, EXCHANGES_MAX, ROWS_MAX)
     for more in (
         "98,000 more statements",
         "8,500 more exchanges",
         "7,500 more mentions",
+        "6,500 more documents",
         "2 more rows",
         "3 more requests",
         "4 more forms of your name",
@@ -280,7 +301,7 @@ def test_lists_stop_at_their_limits_and_say_how_many_more_there_are() -> None:
 
 def test_the_page_comes_in_small_pieces() -> None:
     """A hundred thousand statements never stand in memory as one text."""
-    pieces = page(summary_of(statements=50), [], [STATEMENT] * 50, [], [], [])
+    pieces = page(summary_of(statements=50), [], [STATEMENT] * 50, [], [], [], [])
     assert sum("Question" in piece for piece in pieces) == 50
 
 
@@ -307,7 +328,8 @@ KEYS = st.sampled_from(
         "id name type role text content thinking tool_use tool_result input messages model system request "
         "response activity verb object objectType definition display choices description result score "
         "scaled raw max success completion duration extensions timestamp stored recorded_at en mbox account "
-        "homePage openid progress last_at time_spent_seconds attempts score_scaled kind status"
+        "homePage openid progress resource bytes content_type updated_at last_at time_spent_seconds attempts "
+        "score_scaled kind status"
     )
 )
 WORDS = st.sampled_from(
@@ -326,14 +348,24 @@ JSON = st.recursive(
     max_leaves=12,
 )
 LISTS = st.lists(JSON, max_size=3)
-VALID: list[dict[str, Json]] = [STATEMENT, ROW, EXCHANGE, MENTION, REQUEST, AGENT]
+VALID: list[dict[str, Json]] = [STATEMENT, ROW, EXCHANGE, MENTION, REQUEST, AGENT, DOCUMENT]
 MUTATED = st.sampled_from(VALID).flatmap(
     lambda valid: st.tuples(st.just(valid), st.sampled_from(sorted(valid)), JSON)
 )
 
 
 @settings(max_examples=100, deadline=None)
-@given(HOSTILE | WORDS, LISTS, LISTS, LISTS, LISTS, LISTS, LISTS, st.dictionaries(HOSTILE | WORDS, st.integers()))
+@given(
+    HOSTILE | WORDS,
+    LISTS,
+    LISTS,
+    LISTS,
+    LISTS,
+    LISTS,
+    LISTS,
+    LISTS,
+    st.dictionaries(HOSTILE | WORDS, st.integers()),
+)
 def test_no_json_in_any_place_fails_or_becomes_markup(
     word: str,
     agents: Json,
@@ -342,6 +374,7 @@ def test_no_json_in_any_place_fails_or_becomes_markup(
     exchanges: Json,
     mentions: Json,
     requests: Json,
+    documents: Json,
     months: dict[str, int],
 ) -> None:
     summary = summary_of(tenant=word, request=word, made_at=word, agents=agents, months=months)
@@ -353,6 +386,7 @@ def test_no_json_in_any_place_fails_or_becomes_markup(
             exchanges=exchanges,
             mentions=mentions,
             requests=requests,
+            documents=documents,
         )
     )
 
@@ -370,6 +404,7 @@ def test_a_valid_record_with_one_odd_field_is_shown(mutated: tuple[Json, str, Js
             exchanges=items,
             mentions=items,
             requests=items,
+            documents=items,
         )
     )
 
@@ -388,6 +423,20 @@ def test_a_valid_record_with_one_odd_field_is_shown(mutated: tuple[Json, str, Js
 )
 def test_a_time_is_shown_in_utc_and_an_odd_one_as_it_is(value: Json, expected: str) -> None:
     assert Reader(moment(value)).text == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"content_base64": "AP8=", "content_type": "image/png"}, "in export.json<small>image/png</small>"),
+        ({"content": "", "bytes": 0}, "<bdi></bdi><small>null, 0 bytes</small>"),
+        ({"resource": "agent-profile"}, "profile of you"),
+        ({"resource": "<new>"}, "&lt;new&gt;"),
+        ({"id": "x" * 600}, "100 more characters in export.json"),
+    ],
+)
+def test_a_document_is_shown_by_what_is_known_of_it(document: Json, expected: str) -> None:
+    assert expected in " ".join(document_cells(document))
 
 
 def test_long_text_is_cut_and_says_by_how_much() -> None:

@@ -1,12 +1,12 @@
 """The control store: what is looked up before the tenant is known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from lrs.adapters.sql.database import Connection, Database, Row, storable
+from lrs.adapters.sql.database import Connection, Database, Row, marks, parts, storable
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.domain.instants import microseconds
 from lrs.ports import CredentialRow, TenantRow
@@ -63,6 +63,19 @@ class SqlControl:
         with self._database.read() as c:
             rows = c.execute(f"{_CREDENTIAL} WHERE tenant = ? ORDER BY created_at, key", (tenant,)).fetchall()
         return [_credential(row) for row in rows]
+
+    def scopes(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, tuple[str, ...]]:
+        """The scopes of these credentials of a tenant, revoked ones too; what is none of them is absent."""
+        with self._database.read() as c:
+            rows = [
+                row
+                for part in parts([one.bytes for one in ids])
+                for row in c.execute(
+                    f"SELECT id, scopes FROM credential WHERE tenant = ? AND id IN ({marks(part)})",
+                    (tenant, *part),
+                ).fetchall()
+            ]
+        return {UUID(bytes=row[0]): tuple(row[1].split()) for row in rows}
 
     def lease(self, name: str, holder: str, now: datetime, *, seconds: int) -> bool:
         """Whether this holder has the lease of that name until then: nobody else had it, or theirs ran out."""

@@ -4,24 +4,29 @@ A statement has one verb, at most one object and one registration: they are colu
 are many: they are rows of ``term``. What was indexed is kept with the statement, so that it can be taken out.
 """
 
-import struct
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
 from lrs.adapters.sql.database import Connection
-from lrs.ports import AgentRow, IndexRow
+from lrs.adapters.sql.references import NONE, WAITING, insert_references
+from lrs.adapters.sql.terms import pack_terms
+from lrs.ports import AgentRow, BlobRow, IndexRow
 
 # The casts tell PostgreSQL the type of a column in which no row of a batch has a value.
 _INSERT_STATEMENT = "INSERT INTO statement VALUES (?,?,CAST(? AS BIGINT),CAST(? AS BIGINT),CAST(? AS BIGINT),?)"
 
 
 def insert_index(
-    c: Connection, positions: Sequence[int], events: Sequence[StoredEvent], index: Sequence[IndexRow | None]
+    c: Connection,
+    positions: Sequence[int],
+    events: Sequence[StoredEvent],
+    index: Sequence[IndexRow | None],
+    linked: int = NONE,
 ) -> None:
-    """Index rows of statements and exchanges, and what voiding statements void."""
+    """Index rows of statements and exchanges, and what voiding statements void. ``linked`` is what the head says
+    of references."""
     indexed = [(at, one, row) for at, one, row in zip(positions, events, index, strict=True) if row]
     c.executemany(
         _INSERT_STATEMENT,
@@ -34,8 +39,16 @@ def insert_index(
     c.executemany("INSERT INTO term VALUES (?,?)", [(term, at) for at, _, row in indexed for term in row.terms])
     for _, one, row in indexed:
         if row.voids is not None:
-            assert isinstance(one.originator_id, UUID)
-            _insert_voided(c, one.originator_id.bytes, row.voids.bytes)
+            _insert_voided(c, _stream(one), row.voids.bytes)
+
+    referring = {at: row.refers.bytes for at, _, row in indexed if row.refers is not None}
+    if referring or linked == WAITING:
+        insert_references(c, referring, [_stream(one) for _, one, row in indexed if row.owners], linked)
+
+
+def _stream(one: StoredEvent) -> bytes:
+    assert isinstance(one.originator_id, UUID)
+    return one.originator_id.bytes
 
 
 def _insert_voided(c: Connection, voiding: bytes, target: bytes) -> None:
@@ -50,12 +63,6 @@ def insert_agents(c: Connection, agents: Sequence[AgentRow]) -> None:
     c.executemany("INSERT INTO agent VALUES (?,?,?)", [(a.subject.bytes, a.digest, a.number) for a in agents])
 
 
-def pack_terms(terms: Sequence[int]) -> bytes:
-    """Terms as 8 bytes each."""
-    return struct.pack(f">{len(terms)}q", *terms)
-
-
-def unpack_terms(packed: bytes) -> tuple[int, ...]:
-    """The terms again."""
-    unpacked: tuple[Any, ...] = struct.unpack(f">{len(packed) // 8}q", packed)
-    return unpacked
+def insert_blobs(c: Connection, blobs: Sequence[BlobRow]) -> None:
+    """Which blobs are named, and by which statement."""
+    c.executemany("INSERT INTO blob VALUES (?,?)", [(one.name, one.statement.bytes) for one in blobs])

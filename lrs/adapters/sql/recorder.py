@@ -43,7 +43,8 @@ class EventRecorder(ProcessRecorder):
         database: Database,
         now: Callable[[], datetime],
         rows: Mapping[str, RowWriter],
-        index: Callable[[Connection, Sequence[int], Sequence[StoredEvent], Sequence[Any]], None] | None = None,
+        index: Callable[[Connection, Sequence[int], Sequence[StoredEvent], Sequence[Any], int], None]
+        | None = None,
     ) -> None:
         super().__init__()
         self._database = database
@@ -58,11 +59,11 @@ class EventRecorder(ProcessRecorder):
         with self._database.write() as c:
             positions: list[int] = []
             if stored_events:
-                last, stored = self._take_positions(c, len(stored_events), kwargs.get("fence_sequence"))
+                last, stored, linked = self._take_positions(c, len(stored_events), kwargs.get("fence_sequence"))
                 positions = list(range(last - len(stored_events) + 1, last + 1))
                 _insert_rows(c, positions, stored, stored_events)
                 if self._index is not None and kwargs.get("index"):
-                    self._index(c, positions, stored_events, kwargs["index"])
+                    self._index(c, positions, stored_events, kwargs["index"], linked)
             for kind, write in self._rows.items():
                 if kwargs.get(kind):
                     write(c, kwargs[kind])
@@ -70,16 +71,16 @@ class EventRecorder(ProcessRecorder):
                 _insert_tracking(c, tracking)
         return positions
 
-    def _take_positions(self, c: Connection, count: int, fence_sequence: int | None) -> tuple[int, int]:
+    def _take_positions(self, c: Connection, count: int, fence_sequence: int | None) -> tuple[int, int, int]:
         now = microseconds(self._now())
-        position, stored, erasure_sequence = c.execute(
+        position, stored, erasure_sequence, linked = c.execute(
             "UPDATE head SET position = position + ?, stored = CASE WHEN stored < ? THEN ? ELSE stored + 1 END"
-            " RETURNING position, stored, erasure_sequence",
+            " RETURNING position, stored, erasure_sequence, linked",
             (count, now, now),
         ).fetchone()
         if fence_sequence is not None and erasure_sequence > fence_sequence:
             raise StaleFence
-        return position, stored
+        return position, stored, linked
 
     # --- reading ---------------------------------------------------------------------------------------------
 

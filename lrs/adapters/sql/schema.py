@@ -17,9 +17,9 @@ LOG = (
     (
         "CREATE TABLE head ("
         " one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, position INTEGER NOT NULL,"
-        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL)"
+        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL, linked INTEGER NOT NULL)"
     ),
-    "INSERT INTO head VALUES (1, 1, 0, 0, 0)",
+    "INSERT INTO head VALUES (1, 1, 0, 0, 0, 0)",
     # How far whom the log was followed by.
     ("CREATE TABLE tracking ( application_name TEXT PRIMARY KEY, notification_id INTEGER NOT NULL) WITHOUT ROWID"),
 )
@@ -44,6 +44,20 @@ TENANT = (
         "CREATE TABLE term ("
         " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
     ),
+    # What a statement refers to, and what it is found by because of that (``references``; also for head.linked).
+    "CREATE TABLE reference (position INTEGER PRIMARY KEY, target BLOB NOT NULL)",
+    "CREATE INDEX reference_target ON reference (target)",
+    (
+        "CREATE TABLE inherited ("
+        " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX inherited_position ON inherited (position)",
+    # Which statements name a blob, several of one request perhaps: what none names is swept away.
+    (
+        "CREATE TABLE blob ("
+        " name BLOB NOT NULL, statement BLOB NOT NULL, PRIMARY KEY (name, statement)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX blob_statement ON blob (statement)",
     # A voiding statement and its target; no target where that is a voiding statement itself.
     "CREATE TABLE voided (voiding BLOB PRIMARY KEY, target BLOB) WITHOUT ROWID",
     "CREATE INDEX voided_target ON voided (target)",
@@ -53,6 +67,16 @@ TENANT = (
         " subject BLOB NOT NULL, digest BLOB NOT NULL, number INTEGER NOT NULL,"
         " PRIMARY KEY (subject, digest)) WITHOUT ROWID"
     ),
+    # Where each document's newest version is. Digests of at least 16 bytes under keys of its owner, so that nobody
+    # can try names on them once the owner is erased; the head is the event's, sealed.
+    (
+        "CREATE TABLE document ("
+        " place BLOB PRIMARY KEY, scope BLOB NOT NULL, session BLOB NOT NULL, subject BLOB NOT NULL,"
+        " stream BLOB NOT NULL, version INTEGER NOT NULL, updated INTEGER NOT NULL, head BLOB NOT NULL)"
+        " WITHOUT ROWID"
+    ),
+    "CREATE INDEX document_scope ON document (scope, place)",
+    "CREATE INDEX document_subject ON document (subject, place)",
     # Erased subjects: nothing is written about them any more.
     "CREATE TABLE tombstone (subject BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
     # Report views: which generation of each is live, and the rows of all generations.
@@ -95,6 +119,7 @@ CONTROL = (
         " scopes TEXT NOT NULL, created_at INTEGER NOT NULL, revoked INTEGER NOT NULL) WITHOUT ROWID"
     ),
     "CREATE INDEX credential_tenant ON credential (tenant)",
+    "CREATE INDEX credential_id ON credential (id)",
     # Which process does what only one may do, and until when (microseconds, UTC).
     "CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID",
 )

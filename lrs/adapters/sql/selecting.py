@@ -1,7 +1,8 @@
 """The query of a page: which index drives it, what is asked of each candidate, between which positions.
 
 The condition that narrows most drives, in this order: people, registration, object, the activity anywhere, the
-verb, none. Its index is walked by position, so that a page costs what it holds, however much there is.
+sender, the verb, none. Its index is walked by position, so that a page costs what it holds, however much there is.
+Where there are references, a condition is also met by what a statement inherits from its target.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class _Driver:
     tables: str
     at: str
     condition: str = ""
-    term: int | None = None
+    term: int | bytes | None = None
 
 
 def bounds(c: Connection, selection: Selection) -> tuple[int, int]:
@@ -53,11 +54,11 @@ def _position_at(c: Connection, stored_us: int) -> int:
     return int(c.execute(_POSITION_AT, (stored_us, stored_us)).fetchone()[0])
 
 
-def page_query(columns: str, selection: Selection, low: int, high: int) -> Sql:
+def page_query(columns: str, selection: Selection, low: int, high: int, *, linked: bool = False) -> Sql:
     """The page in order and one row more, which tells whether there is another page."""
     order = "ASC" if selection.ascending else "DESC"
     limit = selection.limit + 1
-    drivers, asked = _drivers(selection)
+    drivers, asked = _drivers(selection, linked=linked)
     conditions = "".join(f" AND {sql}" for sql, _ in asked)
     branches = [
         f"FROM {one.tables} CROSS JOIN event e WHERE {one.condition}{one.at} > ? AND {one.at} <= ?"
@@ -83,35 +84,66 @@ def page_query(columns: str, selection: Selection, low: int, high: int) -> Sql:
     return sql, [*values, limit]
 
 
-def _drivers(wanted: Selection) -> tuple[list[_Driver], list[Sql]]:
+def _drivers(wanted: Selection, *, linked: bool) -> tuple[list[_Driver], list[Sql]]:
     """The indexes to walk (a statement that any of them finds is a candidate), and what is asked beyond."""
-    conditions = _conditions(wanted)
+    conditions = _conditions(wanted, linked=linked)
     if not conditions:
         return [_Driver("statement s", "s.position")], []
     first, *asked = conditions
     return first[0], [condition for _, condition in asked]
 
 
-def _conditions(wanted: Selection) -> list[tuple[list[_Driver], Sql]]:
-    """Each condition as what could drive, and as what is asked of a candidate; the narrowest first."""
-    found: list[tuple[list[_Driver], Sql]] = []
-    if wanted.people:
-        found.append(([_by_term(term) for term in wanted.people], _carries(wanted.people)))
+_Condition = tuple[list[_Driver], Sql]  # as what could drive, and as what is asked of a candidate
+
+
+def _conditions(wanted: Selection, *, linked: bool) -> list[_Condition]:
+    """Each condition, the narrowest first."""
+
+    def met(terms: tuple[int, ...], own: _Condition) -> _Condition:
+        return _or_inherited(terms, own) if linked else own
+
+    found: list[_Condition] = []
+    if wanted.people or wanted.authority is not None:
+        found.append(met(wanted.people, _people(wanted)))
     if wanted.registration is not None:
-        found.append(_by_column("registration", wanted.registration))
+        found.append(met((wanted.registration,), _by_column("registration", wanted.registration)))
     if wanted.object is not None:
-        found.append(_by_column("object", wanted.object))
+        found.append(met((wanted.object,), _by_column("object", wanted.object)))
     if wanted.anywhere is not None:
-        (drivers, (is_object, values)), elsewhere = _by_column("object", wanted.anywhere[0]), wanted.anywhere[1]
-        carried, terms = _carries((elsewhere,))
-        asked = (f"({is_object} OR {carried})", [*values, *terms])
-        found.append(([*drivers, _by_term(elsewhere)], asked))
+        found.append(met(wanted.anywhere, _anywhere(*wanted.anywhere)))
+    if wanted.sender is not None:
+        found.append(([_by_term(wanted.sender)], _carries((wanted.sender,))))
     if wanted.verb is not None:
-        found.append(_by_column("verb", wanted.verb))
+        found.append(met((wanted.verb,), _by_column("verb", wanted.verb)))
     return found
 
 
-def _by_column(column: str, term: int) -> tuple[list[_Driver], Sql]:
+def _people(wanted: Selection) -> _Condition:
+    drivers = [_by_term(term) for term in wanted.people]
+    sql, values = _carries(wanted.people)
+    if wanted.authority is not None:
+        # Where the credential stands in the bytes of both statement topics; it has no index, for whoever asks for
+        # an authority asks for one that sent much.
+        sent = "substr(e.state, 3, 16) = ?"
+        drivers.append(_Driver("statement s", "s.position", f"{sent} AND ", wanted.authority.bytes))
+        sql, values = f"({sql} OR {sent})", [*values, wanted.authority.bytes]
+    return drivers, (sql, values)
+
+
+def _anywhere(as_object: int, elsewhere: int) -> _Condition:
+    drivers, (is_object, values) = _by_column("object", as_object)
+    carried, terms = _carries((elsewhere,))
+    return [*drivers, _by_term(elsewhere)], (f"({is_object} OR {carried})", [*values, *terms])
+
+
+def _or_inherited(terms: tuple[int, ...], own: _Condition) -> _Condition:
+    """The condition, or that the statement's target meets it."""
+    drivers, (sql, values) = own
+    below = f"EXISTS (SELECT 1 FROM inherited y WHERE y.term IN ({marks(terms)}) AND y.position = s.position)"
+    return [*drivers, *map(_by_inherited, terms)], (f"({sql} OR {below})", [*values, *terms])
+
+
+def _by_column(column: str, term: int) -> _Condition:
     return [_Driver("statement s", "s.position", f"s.{column} = ? AND ", term)], (f"s.{column} = ?", [term])
 
 
@@ -119,6 +151,12 @@ def _by_term(term: int) -> _Driver:
     # CROSS JOIN keeps SQLite from choosing another driver than the term.
     return _Driver(
         "term t CROSS JOIN statement s", "t.position", "t.term = ? AND s.position = t.position AND ", term
+    )
+
+
+def _by_inherited(term: int) -> _Driver:
+    return _Driver(
+        "inherited i CROSS JOIN statement s", "i.position", "i.term = ? AND s.position = i.position AND ", term
     )
 
 

@@ -13,8 +13,10 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
+from lrs.adapters.sql.database import Database, Row, marks, parts
 from lrs.adapters.sql.selecting import bounds, page_query
+from lrs.domain.document_events import DocumentStored
+from lrs.domain.events import BlobName
 from lrs.domain.instants import microseconds
 from lrs.ports import Head, Recorded, Selected, Selection
 
@@ -23,6 +25,7 @@ _TERMS_CACHED = 65_536
 # An idle head is moved on at most this often, so that Consistent-Through goes on without a write a read.
 _IDLE_US = 1_000_000
 _COLUMNS = "e.position, e.stored, e.originator_id, e.originator_version, e.topic, e.state"
+_FOLLOWED = _COLUMNS.replace("e.state", f"CASE WHEN e.topic = '{DocumentStored.TOPIC}' THEN NULL ELSE e.state END")
 _HEAD = "position, stored, erasure_sequence"
 
 
@@ -58,11 +61,11 @@ class StatementIndex:
     def select(self, selection: Selection) -> Selected:
         """A page of live, unvoided statements by position."""
         with self._database.read() as c:
+            *head, linked = c.execute(f"SELECT {_HEAD}, linked FROM head").fetchone()
             low, high = bounds(c, selection)
-            sql, values = page_query(_COLUMNS, selection, low, high)
+            sql, values = page_query(_COLUMNS, selection, low, high, linked=bool(linked))
             rows = [_recorded(row) for row in c.execute(sql, values).fetchall()]
-            head = _head(c)
-        return Selected(rows[: selection.limit], len(rows) > selection.limit, head)
+        return Selected(rows[: selection.limit], len(rows) > selection.limit, Head(*head))
 
     def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Recorded]:
         """First events of these streams, those that exist."""
@@ -83,8 +86,9 @@ class StatementIndex:
             ]
 
     def read(self, after: int, limit: int) -> list[Recorded]:
-        """Events in order after a position."""
-        sql = f"SELECT {_COLUMNS} FROM event e WHERE position > ? ORDER BY position LIMIT ?"
+        """Events in order after a position; those of documents without their state, which may be large and of
+        which no view is made."""
+        sql = f"SELECT {_FOLLOWED} FROM event e WHERE position > ? ORDER BY position LIMIT ?"
         with self._database.read() as c:
             return [_recorded(row) for row in c.execute(sql, (after, limit)).fetchall()]
 
@@ -114,6 +118,15 @@ class StatementIndex:
         )
         with self._database.read() as c:
             return {UUID(bytes=row[0]) for row in c.execute(sql, (after, upto)).fetchall()}
+
+    def named_blobs(self, names: Sequence[BlobName]) -> set[BlobName]:
+        """Which of these blobs a live statement names."""
+        with self._database.read() as c:
+            return {
+                BlobName(bytes(row[0]))
+                for part in parts(names)
+                for row in c.execute(f"SELECT name FROM blob WHERE name IN ({marks(part)})", part).fetchall()
+            }
 
     def positions(self, term: int, *, after: int = 0, limit: int = 1000) -> list[int]:
         """Positions that carry a term, ascending, voided ones too."""
@@ -174,10 +187,6 @@ def _blind(key: bytes) -> Blind:
     return blind
 
 
-def _head(c: Connection) -> Head:
-    return Head(*c.execute(f"SELECT {_HEAD} FROM head").fetchone())
-
-
 def _recorded(row: Row) -> Recorded:
     position, stored, stream, version, topic, state = row
-    return Recorded(position, stored, UUID(bytes=stream), version, topic, state)
+    return Recorded(position, stored, UUID(bytes=stream), version, topic, state or b"")

@@ -5,16 +5,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from lrs.adapters.sql.database import Connection, Database, RowWriter
-from lrs.adapters.sql.index import insert_agents, insert_index, unpack_terms
+from lrs.adapters.sql.database import Connection, Database, RowWriter, marks, parts
+from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
+from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index
 from lrs.adapters.sql.recorder import EventRecorder
+from lrs.adapters.sql.references import forget_targets
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
 from lrs.adapters.sql.statements import StatementIndex, blind_of
+from lrs.adapters.sql.terms import unpack_terms
 from lrs.adapters.sql.views import SqlViews
 from lrs.domain.filters import OF_SUBJECT, OWNER
 from lrs.ports import Purged, Reads
 
-_OF_SUBJECT = ("agent", "view_row", "package")
+_OF_SUBJECT = ("agent", "view_row", "package", "document")
 
 
 class SqlTenantStore:
@@ -25,11 +28,18 @@ class SqlTenantStore:
     ) -> None:
         self.tenant = tenant
         self._database = database
-        rows: dict[str, RowWriter] = {"agents": insert_agents, "requests": insert_requests}
+        rows: dict[str, RowWriter] = {
+            "agents": insert_agents,
+            "requests": insert_requests,
+            "documents": insert_documents,
+            "documents_gone": delete_documents,
+            "blobs": insert_blobs,
+        }
         self.recorder = EventRecorder(database, now, rows, insert_index)
         # Of the primary, also for a stand-by: it may not have heard of this tenant yet, or only of one before it.
         blind = blind_of(database)
         self.statements = StatementIndex(database, blind)
+        self.documents = SqlDocuments(database)
         self.views = SqlViews(database)
         self.requests = SqlRequests(database)
         self.reads = Reads(self.statements, self.views)
@@ -61,7 +71,7 @@ class SqlTenantStore:
             c.execute(
                 "INSERT INTO tombstone VALUES (?,?) ON CONFLICT (subject) DO NOTHING", (subject.bytes, sequence)
             )
-            removed = {"statement": self._purge_statements(c, subject)}
+            removed = dict(zip(("statement", "blob"), self._purge_statements(c, subject), strict=True))
             for table in _OF_SUBJECT:
                 removed[table] = c.execute(f"DELETE FROM {table} WHERE subject = ?", (subject.bytes,)).rowcount
             removed["term"] = self._purge_terms(c, subject)
@@ -69,8 +79,9 @@ class SqlTenantStore:
         self._database.checkpoint()
         return Purged(removed, left)
 
-    def _purge_statements(self, c: Connection, subject: UUID) -> int:
-        """Statements leave the index when the last owner of their body goes."""
+    def _purge_statements(self, c: Connection, subject: UUID) -> tuple[int, int]:
+        """Statements leave the index when the last owner of their body goes, and nothing names their blobs any
+        more. How many statements, how many blobs."""
         owned = self.statements.term(OWNER, subject.hex)
         rows = c.execute(
             "UPDATE statement SET owners = owners - 1 WHERE position IN (SELECT position FROM term WHERE term = ?)"
@@ -83,10 +94,20 @@ class SqlTenantStore:
             [(term, position) for position, terms in gone for term in terms],
         )
         c.executemany("DELETE FROM statement WHERE position = ?", [(position,) for position, _ in gone])
-        return len(gone)
+        forget_targets(c, [position for position, _ in gone])
+        blobs = 0
+        for part in parts([position for position, _ in gone]):
+            blobs += c.execute(
+                "DELETE FROM blob WHERE statement IN"
+                f" (SELECT originator_id FROM event WHERE position IN ({marks(part)}))",
+                part,
+            ).rowcount
+        return len(gone), blobs
 
     def _purge_terms(self, c: Connection, subject: UUID) -> int:
         terms: Sequence[Any] = [(self.statements.term(kind, subject.hex),) for kind in OF_SUBJECT]
+        for term in terms:
+            c.execute("DELETE FROM inherited WHERE term = ?", term)
         return sum(c.execute("DELETE FROM term WHERE term = ?", term).rowcount for term in terms)
 
     def _left(self, c: Connection, subject: UUID) -> dict[str, int]:
@@ -96,6 +117,7 @@ class SqlTenantStore:
             sql = f"SELECT count(*) FROM {table} WHERE subject = ?"
             left[table] = int(c.execute(sql, (subject.bytes,)).fetchone()[0])
         terms = [self.statements.term(kind, subject.hex) for kind in OF_SUBJECT]
-        counted = c.execute("SELECT count(*) FROM term WHERE term IN (?,?,?,?)", terms)
-        left["term"] = int(counted.fetchone()[0])
+        for table in ("term", "inherited"):
+            counted = c.execute(f"SELECT count(*) FROM {table} WHERE term IN ({marks(terms)})", terms)
+            left[table] = int(counted.fetchone()[0])
         return left

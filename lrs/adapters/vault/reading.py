@@ -201,14 +201,23 @@ class VaultReading:
 
     # --- sealing ---------------------------------------------------------------------------------------------
 
-    def seal(self, owners: Sequence[UUID], category: Category, period: str, place: Place, data: bytes) -> Sealed:
-        """``data`` sealed so that the key of any one owner opens it. StaleFence. LimitExceeded for what could
-        never be opened again."""
-        return self.seal_all([Part(owners, category, period, place, data)])[0]
+    def seal(
+        self,
+        owners: Sequence[UUID],
+        category: Category,
+        period: str,
+        place: Place,
+        data: bytes,
+        *,
+        all_of: bool = False,
+    ) -> Sealed:
+        """``data`` sealed so that the key of any one owner opens it, or with ``all_of`` only those of all
+        together. StaleFence. LimitExceeded for what could never be opened again."""
+        return self.seal_all([Part(owners, category, period, place, data, all_of)])[0]
 
     def seal_all(self, parts: Sequence[Part]) -> list[Sealed]:
         """Each part sealed; the errors of ``seal``."""
-        ready = [(part.place, self._keys_of(part), part.data) for part in parts]
+        ready = [(part.place, self._keys_of(part), part.data, part.all_of) for part in parts]
         return [Sealed(one) for one in envelope.seal_all(self._tenant, ready)]
 
     def _keys_of(self, part: Part) -> list[envelope.DataKey]:

@@ -455,6 +455,10 @@ def _open_one(
 ) -> Outcome:
     """The outcome of one part. Any owner's key will do; without one, the gentlest true verdict is given only
     if every owner has a verdict: a single unknown key makes it an alarm."""
+    if not kids:
+        return Corrupt("the envelope is malformed")
+    if envelope.needs_all(sealed):
+        return _open_for_all([known.get(kid) for kid in kids], tenant, place, sealed)
     for kid in kids:
         state = known.get(kid)
         if isinstance(state, SubjectKey):
@@ -462,11 +466,26 @@ def _open_one(
                 return Plain(envelope.open_with(tenant, place, sealed, state.key))
             except envelope.EnvelopeInvalid:
                 return Corrupt("the seal does not open in this place")
-    if not kids:
-        return Corrupt("the envelope is malformed")
-    verdicts = [known.get(kid) for kid in kids]
+    return _unopened([known.get(kid) for kid in kids])
+
+
+def _open_for_all(verdicts: list[KeyState | Denied | None], tenant: str, place: Place, sealed: bytes) -> Outcome:
+    """The outcome of a part that takes the keys of all its owners: one that died is the end of it."""
+    keys = [verdict.key for verdict in verdicts if isinstance(verdict, SubjectKey)]
+    if len(keys) < len(verdicts):
+        return _unopened([verdict for verdict in verdicts if not isinstance(verdict, SubjectKey)], worst=True)
+    try:
+        return Plain(envelope.open_with_all(tenant, place, sealed, keys))
+    except envelope.EnvelopeInvalid:
+        return Corrupt("the seal does not open in this place")
+
+
+def _unopened(verdicts: list[KeyState | Denied | None], *, worst: bool = False) -> Outcome:
+    """Why a part does not open: the gentlest verdict, or the one that is for ever."""
     if any(verdict is None for verdict in verdicts):
         return Corrupt("a key is missing and no destruction of it is recorded")
+    if worst and Erased() in verdicts:
+        return Erased()
     for verdict in verdicts:
         if isinstance(verdict, Denied | Expired):
             return verdict

@@ -1,0 +1,1 @@
+"""The requirements of xAPI, one row each, in our own words: see test_requirements.py."""
