@@ -21,7 +21,8 @@ from api.parameters import byte_length, identified_agent, iri_parameter, single_
 from api.problems import carried
 from api.services import Services
 from api.thin import Answer
-from lrs.documenting.writing import Change
+from api.waking import woken
+from lrs.documenting.changes import Change
 from lrs.domain import documents as domain
 from lrs.domain.access import Caller, Scope
 from lrs.domain.documents import Conditions, Content, Context, Method
@@ -159,7 +160,7 @@ class _Documents:
                 raise InvalidRequest("a precondition is about one document: name it, or leave the header out")
             context = self._context(self._parameters(request))
             await run_in_threadpool(
-                self._services.document_writer.delete_all, caller.tenant, context, caller.credential
+                self._services.document_clearer.delete_all, caller.tenant, context, caller.credential
             )
             return Response(status_code=204, headers=carried(request))
         context, document_id = self._named(request)
@@ -167,7 +168,7 @@ class _Documents:
         return await self._changed(request, caller, change)
 
     async def _changed(self, request: Request, caller: Caller, change: Change) -> Response:
-        await run_in_threadpool(self._services.document_writer.change, caller.tenant, change)
+        await woken(self._services.document_writer.submit(caller.tenant, change))
         return Response(status_code=204, headers=carried(request))
 
     # --- parameters ------------------------------------------------------------------------------------------

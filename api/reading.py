@@ -8,7 +8,7 @@ orjson reads fast and refuses what is no JSON: NaN, lone surrogates, byte order 
 
 What orjson read is written again, compactly: a body that is equal to it has lost nothing, and in any other body
 marks of a loss are looked for. Only where there is one, the body is read a second time by the standard library,
-which shows every pair and every number. Measured, a statement of 2 kB: 5 us to read it, and 1.2 (compact) to 5
+which shows every pair and every number. Measured, a statement of 2 kB: 4.4 us to read it, and 1.3 (compact) to 7
 (with spaces) to be sure.
 """
 

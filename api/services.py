@@ -8,6 +8,7 @@ from api.access import Access
 from api.attached import AttachedStatements
 from api.waking import Handover
 from lrs.describing import Describer
+from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
 from lrs.recording.recorder import Recorder
@@ -27,6 +28,7 @@ class Services:
     retriever: Retriever
     documents: DocumentReader
     document_writer: DocumentWriter
+    document_clearer: DocumentClearer
     describer: Describer
     reporter: Reporter
     rights: Rights

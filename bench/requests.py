@@ -36,6 +36,7 @@ class Route:
                 retriever=system.retriever,
                 documents=system.documents,
                 document_writer=system.document_writer,
+                document_clearer=system.document_clearer,
                 describer=system.describer,
                 reporter=system.reporter,
                 rights=system.rights,

@@ -24,6 +24,7 @@ from lrs.adapters.vault.vault import KeyVault
 from lrs.attachments import Attachments
 from lrs.config import Settings
 from lrs.describing import Describer
+from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.owners import Owners
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
@@ -60,6 +61,7 @@ class System:
     retriever: Retriever
     documents: DocumentReader
     document_writer: DocumentWriter
+    document_clearer: DocumentClearer
     describer: Describer
     reporter: Reporter
     rights: Rights
@@ -79,6 +81,7 @@ class System:
                 retriever=self.retriever,
                 documents=self.documents,
                 document_writer=self.document_writer,
+                document_clearer=self.document_clearer,
                 describer=self.describer,
                 reporter=self.reporter,
                 rights=self.rights,
@@ -106,6 +109,7 @@ class System:
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
+        self.document_writer.close()
         if self.started:
             self.sweeper.stop()
             self.worker.stop()
@@ -147,6 +151,7 @@ def build(settings: Settings) -> System:
         retriever=Retriever(tenants, vault, opener, clock),
         documents=DocumentReader(tenants, vault, owners),
         document_writer=DocumentWriter(tenants, vault, owners),
+        document_clearer=DocumentClearer(tenants, vault, owners),
         describer=Describer(tenants, vault, opener, credentials.definers, settings.public_url),
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,

@@ -7,7 +7,7 @@ with every version. What is added later is added at the end.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -66,11 +66,11 @@ def place_of(stream: UUID, version: int, part: str) -> Place:
     return Place(stream, version, part, DocumentStored.TOPIC)
 
 
-def open_heads(vault: Vault, tenant: str, rows: Sequence[DocumentRow]) -> list[Head | None]:
-    """The heads of these rows; None for whose owner was erased or may not be read. EventCorrupt,
-    KeyStoreUnavailable."""
+def open_heads(vault: Vault, tenant: str, rows: Sequence[DocumentRow]) -> list[Head | EventCorrupt | None]:
+    """The heads of these rows in one go; None for whose owner was erased or may not be read, and the alarm where
+    one is damaged. KeyStoreUnavailable."""
     sealed = [(place_of(row.stream, row.version, HEAD), row.head) for row in rows]
-    return [None if data is None else unpack(data) for data in _opened(vault, tenant, sealed)]
+    return [unpack(data) if isinstance(data, bytes) else data for data in _opened(vault, tenant, sealed)]
 
 
 def open_document(vault: Vault, tenant: str, found: StoredDocument) -> tuple[Head, bytes] | None:
@@ -81,7 +81,10 @@ def open_document(vault: Vault, tenant: str, found: StoredDocument) -> tuple[Hea
         (place_of(event.originator_id, event.originator_version, CONTENT), event.content),
     ]
     head, content = _opened(vault, tenant, sealed)
-    return None if head is None or content is None else (unpack(head), content)
+    for one in (head, content):
+        if isinstance(one, EventCorrupt):
+            raise one
+    return (unpack(head), content) if isinstance(head, bytes) and isinstance(content, bytes) else None
 
 
 def _decoded(stored: StoredEvent | None) -> DocumentStored:
@@ -95,15 +98,17 @@ def _decoded(stored: StoredEvent | None) -> DocumentStored:
     raise EventCorrupt("the event of a document is missing or can not be read")
 
 
-def _opened(vault: Vault, tenant: str, sealed: Sequence[tuple[Place, Sealed]]) -> list[Any]:
+def _opened(
+    vault: Vault, tenant: str, sealed: Sequence[tuple[Place, Sealed]]
+) -> list[bytes | EventCorrupt | None]:
     return [_plain(outcome) for outcome in vault.open_many(tenant, sealed)]
 
 
-def _plain(outcome: Outcome) -> bytes | None:
+def _plain(outcome: Outcome) -> bytes | EventCorrupt | None:
     if isinstance(outcome, Plain):
         return outcome.data
     if isinstance(outcome, Corrupt):
-        raise EventCorrupt("a stored document does not open")
+        return EventCorrupt("a stored document does not open")
     if isinstance(outcome, Unavailable):
         raise KeyStoreUnavailable("the vault can not be reached")
     return None

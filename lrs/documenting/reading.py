@@ -8,7 +8,7 @@ from uuid import UUID
 from lrs.documenting.heads import Head, check_whose, open_document, open_heads
 from lrs.documenting.owners import Owners
 from lrs.domain.documents import Content, Context, Resource
-from lrs.domain.errors import KeyStoreUnavailable, NotFound
+from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
 from lrs.ports import DocumentRow, Reading, StaleFence, StoredDocument, TenantStore, Vault
 from lrs.tenancy import Tenants
 
@@ -77,13 +77,15 @@ class DocumentReader:
         owner = self._readable(tenant, reading, context)
         if owner is None:
             return Listing([], None)
-        found = []
+        found: list[tuple[int, str]] = []
         since = -1 if since_us is None else since_us
         for rows in pages(self.tenants.store(tenant), reading, owner, context, since_us=since):
-            heads = open_heads(self.vault, tenant, rows)
-            for head in filter(None, heads):
-                check_whose(head, owner, context)
-            found += [(row.updated_us, head.id) for row, head in zip(rows, heads, strict=True) if head]
+            for row, head in zip(rows, open_heads(self.vault, tenant, rows), strict=True):
+                if isinstance(head, EventCorrupt):
+                    raise head
+                if head is not None:
+                    check_whose(head, owner, context)
+                    found.append((row.updated_us, head.id))
         found.sort()
         return Listing([document_id for _, document_id in found], found[-1][0] if found else None)
 

@@ -1,5 +1,6 @@
 """Finding the documents of one tenant. What is kept of them beside the log is blinded or sealed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -46,8 +47,8 @@ class StoredDocument:
 class Documents(Protocol):
     """Finding documents. Their rows are written by the recorder, in the transaction of the events."""
 
-    def row(self, place: bytes) -> DocumentRow | None:
-        """A document's row as of now."""
+    def rows(self, places: Sequence[bytes]) -> dict[bytes, DocumentRow]:
+        """The rows of these documents as of now, those that there are."""
         ...
 
     def one(self, place: bytes) -> StoredDocument | None:

@@ -8,11 +8,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic, sleep
+from typing import Any, Generic, Protocol
+from uuid import UUID
 
 from eventsourcing.persistence import PersistenceError
+from typing_extensions import TypeVar
 
 from lrs.domain.errors import Failed, KeyStoreUnavailable, LetheError, Overloaded, StoreUnavailable
 from lrs.recording.drafts import Draft
@@ -35,19 +38,32 @@ _MORE_COME_AFTER = range(2, 16)
 log = logging.getLogger("lethe.recording")
 
 
-def _nobody(_: "Submission") -> None:
+class Waiting(Protocol):
+    """What waits to be written: it has an id to answer with."""
+
+    @property
+    def id(self) -> Any:
+        """The id."""
+        ...
+
+
+# Statements and exchanges where nothing else is said.
+D = TypeVar("D", bound=Waiting, default=Draft)
+
+
+def _nobody(_: "Submission[Any]") -> None:
     """Nobody waits for the answer."""
 
 
 @dataclass(slots=True)
-class Submission:
+class Submission(Generic[D]):
     """One request's drafts and what became of them: all are stored, or none is and ``error`` says why.
 
     ``answered`` hears of it in the thread that wrote them.
     """
 
-    drafts: list[Draft]
-    answered: Callable[["Submission"], None] = _nobody
+    drafts: list[D]
+    answered: Callable[["Submission[D]"], None] = _nobody
     submitted: float = field(default_factory=monotonic)
     done: bool = False
     error: BaseException | None = None
@@ -72,26 +88,26 @@ class Submission:
 
 
 @dataclass(slots=True)
-class _Queue:
-    waiting: deque[Submission] = field(default_factory=deque)
+class _Queue(Generic[D]):
+    waiting: deque[Submission[D]] = field(default_factory=deque)
     drafts: int = 0
     served: bool = False
     taken: int = 0  # requests in the last group
 
 
-class GroupCommit:
+class GroupCommit(Generic[D]):
     """Queues by tenant, and the workers that write what waits in them."""
 
-    def __init__(self, write: Callable[[str, list[Submission]], list[Submission]]) -> None:
+    def __init__(self, write: Callable[[str, list[Submission[D]]], list[Submission[D]]]) -> None:
         """``write`` gives back the submissions that have to wait for an erasure."""
         self._write = write
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, _Queue[D]] = {}
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="record")
 
-    def submit(self, tenant: str, submissions: Sequence[Submission]) -> None:
+    def submit(self, tenant: str, submissions: Sequence[Submission[D]]) -> None:
         """Have these written, in this order. Those for which there is no more room fail with Overloaded."""
-        refused: list[Submission] = []
+        refused: list[Submission[D]] = []
         with self._lock:
             queue = self._queues.setdefault(tenant, _Queue())
             for one in submissions:
@@ -105,7 +121,21 @@ class GroupCommit:
                 self._workers.submit(self._serve, tenant, queue)
         fail_all(refused, Overloaded("too many records are waiting to be written: try again in a moment"))
 
-    def _serve(self, tenant: str, queue: _Queue) -> None:
+    def record(self, tenant: str, drafts: list[D]) -> "Future[list[UUID]]":
+        """The future of the drafts' ids."""
+        future: Future[list[UUID]] = Future()
+        future.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
+
+        def answered(submission: Submission[D]) -> None:
+            if submission.error is None:
+                future.set_result([draft.id for draft in drafts])
+            else:
+                future.set_exception(submission.error)
+
+        self.submit(tenant, [Submission(drafts, answered)])
+        return future
+
+    def _serve(self, tenant: str, queue: _Queue[D]) -> None:
         """Write one group, then go to the end of the line if more waits. Who has to wait for an erasure goes
         back into the queue, so that the rest of the tenant's records does not wait along."""
         if queue.taken in _MORE_COME_AFTER:
@@ -121,7 +151,7 @@ class GroupCommit:
             else:
                 queue.served = False
 
-    def _written(self, tenant: str, group: list[Submission]) -> list[Submission]:
+    def _written(self, tenant: str, group: list[Submission[D]]) -> list[Submission[D]]:
         """Write a group; who has to wait. Nobody waits for ever, whatever happens."""
         try:
             return self._write(tenant, group)
@@ -139,7 +169,7 @@ class GroupCommit:
 
     def _fail_late(self, error: Failed) -> None:
         """The store does not answer: whoever has waited long enough, in any line, does not wait for a turn too."""
-        late: list[Submission] = []
+        late: list[Submission[D]] = []
         with self._lock:
             for queue in self._queues.values():
                 while queue.waiting and queue.waiting[0].late:
@@ -147,8 +177,8 @@ class GroupCommit:
                     queue.drafts -= len(late[-1].drafts)
         fail_all(late, error)
 
-    def _take(self, queue: _Queue) -> list[Submission]:
-        group: list[Submission] = []
+    def _take(self, queue: _Queue[D]) -> list[Submission[D]]:
+        group: list[Submission[D]] = []
         count = 0
         with self._lock:
             while queue.waiting and (not group or count + len(queue.waiting[0].drafts) <= GROUP_DRAFTS_MAX):
@@ -177,7 +207,7 @@ def outage(error: Exception) -> Failed:
     return StoreUnavailable(f"the record could not be written: {type(error).__name__}")
 
 
-def fail_all(group: Iterable[Submission], error: Exception) -> None:
+def fail_all(group: Iterable[Submission[Any]], error: Exception) -> None:
     """Tell all who have no answer yet."""
     for submission in group:
         if not submission.done:

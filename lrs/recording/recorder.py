@@ -52,17 +52,7 @@ class Recorder:
     def record(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
         """The future of the drafts' ids: all are durable then, or none is. It fails with StatementConflict,
         ExchangeConflict, SubjectBusy, StoreUnavailable, KeyStoreUnavailable, Overloaded."""
-        future: Future[list[UUID]] = Future()
-        future.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
-
-        def answered(submission: Submission) -> None:
-            if submission.error is None:
-                future.set_result([draft.id for draft in drafts])
-            else:
-                future.set_exception(submission.error)
-
-        self.submit(tenant, [Submission(drafts, answered)])
-        return future
+        return self._groups.record(tenant, drafts)
 
     def submit(self, tenant: str, submissions: Sequence[Submission]) -> None:
         """The same for whoever hears the answers otherwise, and for several that came together."""

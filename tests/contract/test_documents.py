@@ -30,6 +30,10 @@ def store_rows(store: TenantStore, *rows: DocumentRow, **more: Any) -> None:
     store.recorder.insert_events([event_of(row) for row in rows], documents=list(rows), **more)
 
 
+def row_at(store: TenantStore, place: bytes) -> DocumentRow | None:
+    return store.documents.rows([place]).get(place)
+
+
 def delete(store: TenantStore, row: DocumentRow) -> None:
     gone = DocumentGone(row.place, row.stream, row.version + 1)
     store.recorder.insert_events([an_event(row.stream, row.version + 1)], documents_gone=[gone])
@@ -37,16 +41,16 @@ def delete(store: TenantStore, row: DocumentRow) -> None:
 
 def test_what_is_stored_is_found_with_its_event_and_its_time(store: TenantStore, clock: FakeClock) -> None:
     row = a_row()
-    assert (store.documents.row(row.place), store.documents.one(row.place)) == (None, None)
+    assert (row_at(store, row.place), store.documents.one(row.place)) == (None, None)
     store_rows(store, row)
     found = replace(row, updated_us=START_US)
-    assert store.documents.row(row.place) == found
+    assert row_at(store, row.place) == found
     assert store.documents.one(row.place) == StoredDocument(found, event_of(row))
     clock.advance(1)
     later = replace(row, version=2, head=Sealed(b"another"))
     store_rows(store, later)
     found = replace(later, updated_us=START_US + 1_000_000)
-    assert store.documents.row(row.place) == found
+    assert row_at(store, row.place) == found
     assert store.documents.one(row.place) == StoredDocument(found, event_of(later))
     (stored,) = {one.stored_us for one in store.statements.read(1, 10)}
     assert stored == found.updated_us
@@ -56,10 +60,10 @@ def test_a_deleted_document_is_not_there_and_its_place_is_free(store: TenantStor
     row = a_row()
     store_rows(store, row)
     delete(store, row)
-    assert store.documents.row(row.place) is None
+    assert row_at(store, row.place) is None
     again = replace(row, stream=uuid4())
     store_rows(store, again)
-    found = store.documents.row(row.place)
+    found = row_at(store, row.place)
     assert found is not None
     assert found.stream == again.stream
 
@@ -109,6 +113,16 @@ def test_documents_are_listed_by_place_in_pages(store: TenantStore) -> None:
     assert store.documents.of_owner(UUID(int=7)) == []
 
 
+def test_many_rows_are_looked_up_in_one_go(store: TenantStore) -> None:
+    rows = [a_row(number) for number in (5, 3, 1)]
+    store_rows(store, *rows)
+    asked = [row.place for row in rows] + [b"\x07" * 16] + [b"none %d" % n for n in range(1_000)]
+    assert {place[0]: row.place for place, row in store.documents.rows(asked).items()} == {
+        row.place[0]: row.place for row in rows
+    }
+    assert store.documents.rows([]) == {}
+
+
 def test_a_session_is_a_part_of_its_scope(store: TenantStore) -> None:
     store_rows(store, a_row(1), a_row(2, session=b"another"), a_row(3, scope=b"another", session=SESSION))
     assert [row.place[0] for row in store.documents.listed(SCOPE, SESSION)] == [1]
@@ -138,9 +152,9 @@ def test_documents_are_one_transaction_with_the_fence(store: TenantStore) -> Non
     row = a_row()
     with pytest.raises(StaleFence):
         store_rows(store, row, fence_sequence=4)
-    assert store.documents.row(row.place) is None
+    assert row_at(store, row.place) is None
     store_rows(store, row, fence_sequence=5)
-    assert store.documents.row(row.place) is not None
+    assert row_at(store, row.place) is not None
 
 
 def test_a_purge_takes_a_subjects_rows_alone(store: TenantStore) -> None:

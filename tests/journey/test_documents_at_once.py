@@ -6,6 +6,7 @@ What happens in between is brought about: a change stops when it has looked, and
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha1
 from threading import Barrier
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import OperationalError
 
-from lrs.documenting.writing import Change, DocumentWriter
+from lrs.documenting.changes import Change
 from lrs.domain.documents import Conditions, Content, Context, Method
 from lrs.domain.documents import Resource as Named
 from lrs.domain.errors import Overloaded, PreconditionFailed
@@ -40,13 +41,14 @@ def test_of_two_writers_with_the_same_etag_one_hears_412(kept: Kept) -> None:
             looked.append(number)
             both.wait(20)
 
-    writer = replace(kept.system.document_writer, looked=wait)
-
     def write(number: int) -> bool:
+        writer = kept.system.document_writer.hearing(wait)  # as in a process of its own
         try:
             writer.change(TENANT, a_change(kept, Conditions.of(etag, None), str(number).encode()))
         except PreconditionFailed:
             return False
+        finally:
+            writer.close()
         return True
 
     with ThreadPoolExecutor(2) as pool:
@@ -64,7 +66,7 @@ def test_of_two_who_create_one_document_at_once_one_is_refused(kept: Kept, condi
         for change in second:
             kept.system.document_writer.change(TENANT, change)
 
-    slow = replace(kept.system.document_writer, looked=be_faster)
+    slow = kept.system.document_writer.hearing(be_faster)
     with pytest.raises(Exception, match="document"):
         slow.change(TENANT, a_change(kept, conditions, b'{"by":"first"}'))
     assert kept.state.get(kept.http, "one").json() == {"by": "second"}
@@ -94,7 +96,7 @@ def test_a_document_that_was_deleted_and_made_anew_meanwhile_is_looked_at_again(
             kept.state.delete(kept.http, "one")
             kept.state.put(kept.http, "one", {"n": 1})
 
-    slow = replace(kept.system.document_writer, looked=delete_and_make_anew)
+    slow = kept.system.document_writer.hearing(delete_and_make_anew)
     change = a_change(kept, Conditions.of(etag, None), b'{"n":2}', method)
     with pytest.raises(PreconditionFailed):
         slow.change(TENANT, replace(change, sent=None if method is Method.DELETE else change.sent))
@@ -102,14 +104,109 @@ def test_a_document_that_was_deleted_and_made_anew_meanwhile_is_looked_at_again(
 
 
 def test_who_is_never_fast_enough_is_told_to_come_again(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrs.documenting.writing._CONFLICTS_MAX", 5)
+    monkeypatch.setattr("lrs.documenting.writing.CONFLICTS_MAX", 5)
 
     def be_faster(_: Change) -> None:
         kept.state.post(kept.http, "one", {uuid4().hex: 1})
 
-    slow: DocumentWriter = replace(kept.system.document_writer, looked=be_faster)
+    slow = kept.system.document_writer.hearing(be_faster)
     with pytest.raises(Overloaded):
         slow.change(TENANT, a_change(kept, Conditions(), b"{}", Method.POST))
+
+
+# --- in groups ------------------------------------------------------------------------------------------------
+
+
+def submit(kept: Kept, *changes: Change) -> list[str]:
+    """All at once, by one writer; what became of each."""
+    futures = [kept.system.document_writer.submit(TENANT, one) for one in changes]
+    return [type(one.exception(30)).__name__ for one in futures]
+
+
+def times(kept: Kept) -> int:
+    """At how many different times, so in how many transactions, documents of the person were stored."""
+    ids = kept.acme.known(kept.who).bytes
+    return len(kept.acme.rows("SELECT DISTINCT updated FROM document WHERE subject = ?", ids))
+
+
+def test_what_waits_together_is_written_together(kept: Kept) -> None:
+    names = [str(number) for number in range(40)]
+    done = submit(kept, *(replace(a_change(kept, Conditions(), b"{}"), id=name) for name in names))
+    assert set(done) == {"NoneType"}
+    assert sorted(kept.state.ids(kept.http)) == sorted(names)
+    assert times(kept) <= 8
+
+
+def test_who_is_refused_in_a_group_is_so_alone(kept: Kept) -> None:
+    kept.state.put(kept.http, "there", {"n": 1})
+    kept.state.put(kept.http, "damaged", {"n": 1})
+    kept.state.put(kept.http, "text", b"text", Content_Type="text/plain")
+    reading, subject = kept.system.vault.read(TENANT), kept.acme.known(kept.who)
+    damaged = reading.digest(subject, Context(Named.STATE, None, kept.course).place("damaged"))
+    kept.acme.rows("UPDATE document SET head = place WHERE place = ?", damaged)
+    one, anew = a_change(kept, Conditions(), b'{"m":2}'), Conditions.of(None, "*")
+    done = submit(
+        kept,
+        replace(one, id="first"),
+        replace(one, id="there", conditions=anew),
+        replace(one, id="there"),
+        replace(one, id="damaged", conditions=Conditions.of("*", None)),
+        replace(one, id="text", method=Method.POST),
+        replace(one, id="nothing", method=Method.DELETE, sent=None),
+        replace(one, id="there", method=Method.POST),
+        replace(one, id="last"),
+    )
+    refused = ["PreconditionFailed", "DocumentConflict", "EventCorrupt", "InvalidRequest"]
+    assert done == ["NoneType", *refused, *["NoneType"] * 3]
+    assert kept.state.get(kept.http, "there").json() == {"n": 1, "m": 2}
+    assert [kept.state.get(kept.http, name).status_code for name in ("first", "last", "nothing")] == [
+        200,
+        200,
+        404,
+    ]
+
+
+def test_changes_of_one_document_in_a_group_follow_each_other(kept: Kept) -> None:
+    kept.state.put(kept.http, "other", {})
+    one, anew = a_change(kept, Conditions(), b'{"a":1}'), Conditions.of(None, "*")
+    done = submit(
+        kept,
+        replace(one, conditions=anew),
+        replace(one, conditions=anew),
+        replace(one, method=Method.DELETE, sent=None),
+        replace(one, method=Method.POST, sent=Content("application/json", b'{"b":2}')),
+        replace(one, method=Method.POST, sent=Content("application/json", b'{"c":3}')),
+    )
+    assert done == ["NoneType", "PreconditionFailed", *["NoneType"] * 3]
+    assert kept.state.get(kept.http, "one").json() == {"b": 2, "c": 3}
+
+
+def test_somebody_unknown_in_two_spellings_in_one_group_is_one_person(kept: Kept) -> None:
+    digest = sha1(kept.who["mbox"].encode(), usedforsecurity=False).hexdigest()
+    one = a_change(kept, Conditions(), b"{}", Method.POST)
+    hidden = replace(one, context=replace(one.context, agent={"mbox_sha1sum": digest}))
+    done = submit(kept, one, hidden, replace(hidden, id="two"), replace(one, id="three"))
+    assert done == ["NoneType"] * 4
+    assert sorted(kept.state.ids(kept.http)) == ["one", "three", "two"]
+
+
+def test_large_documents_are_not_written_all_at_once(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrs.documenting.writing._BYTES_TOGETHER_MAX", 100)
+    changes = [replace(a_change(kept, Conditions(), b"x" * 60), id=str(number)) for number in range(6)]
+    assert set(submit(kept, *changes)) == {"NoneType"}
+    assert times(kept) == 6
+
+
+def test_a_group_whose_answer_was_lost_is_stored_once(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrs.documenting.writing._OUTAGE_PAUSE_SECONDS", 0)
+    kept.state.put(kept.http, "gone", {})
+    lossy = Lossy(kept, ["after", "before", "after", "after"])
+    monkeypatch.setattr(lossy.recorder, "insert_events", lossy)
+    anew = a_change(kept, Conditions.of(None, "*"), b"{}")
+    gone = replace(anew, id="gone", method=Method.DELETE, sent=None, conditions=Conditions.of("*", None))
+    done = submit(kept, anew, replace(anew, id="two"), gone, replace(anew, id="three"))
+    assert set(done) == {"NoneType"}
+    assert sorted(kept.state.ids(kept.http)) == ["one", "three", "two"]
 
 
 # --- a store that does not answer -----------------------------------------------------------------------------

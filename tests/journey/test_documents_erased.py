@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from lrs.bootstrap import System, build
-from lrs.documenting.writing import Change
+from lrs.documenting.changes import Change
 from tests.kept import Kept, Resource, names
 from tests.subjects import COURSE, GRACE, TENANT, Inside, Json, LaterClock, inside, statement
 
@@ -78,7 +78,8 @@ def crash_after_step_one(number: int) -> None:
 def test_while_the_erasure_is_under_way_reading_finds_nothing_and_writing_waits(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrs.documenting.writing.BUSY_SECONDS_MAX", 0.1)
+    for module in ("writing", "clearing"):
+        monkeypatch.setattr(f"lrs.documenting.{module}.BUSY_SECONDS_MAX", 0.1)
     kept.state.put(kept.http, "one", {"n": 1})
     subject, request = kept.acme.known(kept.who), UUID(kept.acme.request("erase", kept.who)["id"])
     with pytest.raises(Crash):
@@ -105,8 +106,10 @@ def test_while_the_erasure_is_under_way_reading_finds_nothing_and_writing_waits(
     assert kept.state.ids(kept.http) == ["two"]
 
 
-def test_a_change_that_looked_before_the_erasure_is_made_about_somebody_new(kept: Kept) -> None:
-    """What it had read of the document that was there does not come back with it."""
+@pytest.mark.parametrize("document", ["one", "new"])
+def test_a_change_that_looked_before_the_erasure_is_made_about_somebody_new(kept: Kept, document: str) -> None:
+    """What it had read of the document that was there does not come back with it; and one that was not there yet
+    does not slip past the purge."""
     kept.state.put(kept.http, "one", {"secret": 1})
     subject = kept.acme.known(kept.who)
     once = iter([True])
@@ -116,11 +119,12 @@ def test_a_change_that_looked_before_the_erasure_is_made_about_somebody_new(kept
             erase(kept)
 
     system = kept.system
-    late = replace(system.document_writer, looked=erase_once)
+    late = system.document_writer.hearing(erase_once)
     app = replace(system, document_writer=late).application()
     kept.http._transport.app = app  # type: ignore[attr-defined]
-    assert kept.state.post(kept.http, "one", {"open": 2}).status_code == 204
-    assert kept.state.get(kept.http, "one").json() == {"open": 2}
+    assert kept.state.post(kept.http, document, {"open": 2}).status_code == 204
+    assert kept.state.get(kept.http, document).json() == {"open": 2}
+    assert kept.state.ids(kept.http) == [document]
     assert kept.acme.known(kept.who) != subject
     assert kept.acme.left_of(subject) == {}
 

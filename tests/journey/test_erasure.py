@@ -678,8 +678,8 @@ class Watched(Opener):
 def test_an_export_that_runs_when_the_erasure_comes_leaves_no_part_behind(acme: Inside) -> None:
     # Not to be compressed, so that parts are kept long before the end.
     noise = random.Random(7)
-    for _ in range(3):
-        acme.post(statement(ADA, result={"response": noise.randbytes(PART_BYTES_MAX).hex()}))
+    for _ in range(9):  # in hexadecimal digits each is two thirds of a part
+        acme.post(statement(ADA, result={"response": noise.randbytes(PART_BYTES_MAX // 3).hex()}))
     subject = acme.known(ADA)
     export = acme.request("export", ADA)
     kept: list[int] = []

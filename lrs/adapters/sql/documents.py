@@ -10,7 +10,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
-from lrs.adapters.sql.database import Connection, Database, Row
+from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
 from lrs.domain.sealing import Sealed
 from lrs.ports import DocumentGone, DocumentRow, StoredDocument
 
@@ -24,11 +24,19 @@ class SqlDocuments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def row(self, place: bytes) -> DocumentRow | None:
-        """A document's row as of now."""
+    def rows(self, places: Sequence[bytes]) -> dict[bytes, DocumentRow]:
+        """The rows of these documents as of now, those that there are."""
+        if not places:
+            return {}
         with self._database.read() as c:
-            row = c.execute(f"SELECT {_COLUMNS} FROM document d WHERE d.place = ?", (place,)).fetchone()
-        return _row(row) if row else None
+            found = [
+                _row(row)
+                for part in parts(places)
+                for row in c.execute(
+                    f"SELECT {_COLUMNS} FROM document d WHERE d.place IN ({marks(part)})", part
+                ).fetchall()
+            ]
+        return {row.place: row for row in found}
 
     def one(self, place: bytes) -> StoredDocument | None:
         """A document as of now."""
@@ -71,38 +79,37 @@ class SqlDocuments:
 def insert_documents(c: Connection, rows: Sequence[DocumentRow]) -> None:
     """The rows of documents that were stored, at the time of the events beside them. IntegrityError when a
     document is not at the version before."""
+    _check(c, [(r.place, r.stream, r.version - 1) for r in rows if r.version > 1])
     # Of this very transaction: it has moved the head.
     (stored,) = c.execute("SELECT stored FROM head").fetchone()
+    new, moved = [[_values(r, stored) for r in rows if (r.version > 1) is later] for later in (False, True)]
+    c.executemany("INSERT INTO document VALUES (?,?,?,?,?,?,?,?)", new)
     c.executemany(
-        "INSERT INTO document VALUES (?,?,?,?,?,?,?,?)",
-        [
-            (r.place, r.scope, r.session, r.owner.bytes, r.stream.bytes, 1, stored, r.head.envelope)
-            for r in rows
-            if r.version == 1
-        ],
+        "INSERT INTO document VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (place) DO UPDATE"
+        " SET version = excluded.version, updated = excluded.updated, head = excluded.head",
+        moved,
     )
-    for r in rows:
-        if r.version > 1:
-            values = (r.version, stored, r.head.envelope, r.place, r.stream.bytes, r.version - 1)
-            _check(
-                c.execute(
-                    "UPDATE document SET version = ?, updated = ?, head = ?"
-                    " WHERE place = ? AND stream = ? AND version = ?",
-                    values,
-                ).rowcount
-            )
+
+
+def _values(r: DocumentRow, stored: int) -> tuple[Any, ...]:
+    return r.place, r.scope, r.session, r.owner.bytes, r.stream.bytes, r.version, stored, r.head.envelope
 
 
 def delete_documents(c: Connection, rows: Sequence[DocumentGone]) -> None:
     """The rows of documents that were deleted. IntegrityError when one is not at the version before."""
-    for r in rows:
-        values = (r.place, r.stream.bytes, r.version - 1)
-        sql = "DELETE FROM document WHERE place = ? AND stream = ? AND version = ?"
-        _check(c.execute(sql, values).rowcount)
+    _check(c, [(r.place, r.stream, r.version - 1) for r in rows])
+    for part in parts([r.place for r in rows]):
+        c.execute(f"DELETE FROM document WHERE place IN ({marks(part)})", part)
 
 
-def _check(changed: int) -> None:
-    if changed != 1:
+def _check(c: Connection, expected: Sequence[tuple[bytes, UUID, int]]) -> None:
+    """IntegrityError unless each place is at this version of this stream. What is seen stays so until the commit:
+    whoever changes a row, an erasure too, holds the head."""
+    there: set[tuple[bytes, UUID, int]] = set()
+    for part in parts([place for place, _, _ in expected]):
+        sql = f"SELECT place, stream, version FROM document WHERE place IN ({marks(part)})"
+        there |= {(bytes(row[0]), UUID(bytes=row[1]), row[2]) for row in c.execute(sql, part).fetchall()}
+    if not there.issuperset(expected):
         raise IntegrityError("the document was changed meanwhile")
 
 
