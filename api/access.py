@@ -5,6 +5,7 @@
 3. Any other header is parsed and its secret compared, at the credential's row.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -30,6 +31,7 @@ class Access:
         self._credentials = credentials
         self._fences = None if credentials.fence_is_near else Coalescing(credentials.fence)
         self._known: tuple[int, dict[bytes, Caller]] = (-1, {})
+        self._fence_now: int | None = None
 
     async def caller(self, request: Request, *scopes: Scope) -> Caller:
         """The caller, who has at least one of the scopes. Unauthenticated, Forbidden."""
@@ -46,7 +48,8 @@ class Access:
         digest = hashlib.sha256(header).digest()
         if digest not in self._known[1]:
             _parse(header)  # what is no credential is refused before anything is asked
-        known = self._known_under(await self._fence())
+        fence = self._near_fence() if self._fences is None else await woken(self._fences.ask())
+        known = self._known_under(fence)
         caller = known.get(digest)
         if caller is None:
             caller = await run_in_threadpool(self._credentials.authenticate, *_parse(header))
@@ -54,8 +57,17 @@ class Access:
             known[digest] = caller
         return caller
 
-    async def _fence(self) -> int:
-        return self._credentials.fence() if self._fences is None else await woken(self._fences.ask())
+    def _near_fence(self) -> int:
+        """Read now, once for all requests that wait for their turn in this round of the event loop: they had
+        come before."""
+        fence = self._fence_now
+        if fence is None:
+            fence = self._fence_now = self._credentials.fence()
+            asyncio.get_running_loop().call_soon(self._forget_fence)
+        return fence
+
+    def _forget_fence(self) -> None:
+        self._fence_now = None
 
     def _known_under(self, fence: int) -> dict[bytes, Caller]:
         """Callers accepted since the fence stands there."""

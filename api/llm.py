@@ -16,7 +16,6 @@ from api.bodies import read_json
 from api.formats import is_iri
 from api.services import Services
 from api.shapes import check_actor
-from api.waking import woken
 from lrs.domain.access import Scope
 from lrs.domain.agents import identifier_of, is_group
 from lrs.domain.errors import InvalidRequest
@@ -91,7 +90,7 @@ def routes(services: Services) -> APIRouter:
             authority=caller.credential,
             public_url=services.public_url,
         )
-        await woken(services.recorder.record(caller.tenant, [draft]))
+        await services.handover.record(caller.tenant, [draft])
         return Response(orjson.dumps({"id": exchange_id}), 201, media_type="application/json")
 
     return router

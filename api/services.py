@@ -6,6 +6,7 @@ from functools import cached_property
 
 from api.access import Access
 from api.attached import AttachedStatements
+from api.waking import Handover
 from lrs.describing import Describer
 from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.reading import DocumentReader
@@ -45,3 +46,8 @@ class Services:
     def access(self) -> Access:
         """Who calls."""
         return Access(self.credentials)
+
+    @cached_property
+    def handover(self) -> Handover:
+        """Requests of one round of the event loop go to the recorder together."""
+        return Handover(self.recorder)

@@ -24,7 +24,6 @@ from api.problems import VERSION_HEADER, carried
 from api.services import Services
 from api.shapes import check_statement, check_statements
 from api.thin import Answer
-from api.waking import woken
 from lrs.domain import formats
 from lrs.domain.access import Caller, Scope
 from lrs.domain.attachments import check_data
@@ -154,7 +153,8 @@ class _Statements:
         if caller.sees_only_own:  # what it sent is all that it will ever ask for
             sender = (SENDER, caller.credential.hex)
             drafts = [draft._replace(terms=(*draft.terms, sender)) for draft in drafts]
-        return await woken(self._services.recorder.record(caller.tenant, drafts))
+        await self._services.handover.record(caller.tenant, drafts)
+        return [draft.id for draft in drafts]
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -175,7 +175,8 @@ class _Statements:
             body = _formatted(request, asked, page.statements[0])
         else:
             page = retriever.page(caller.tenant, asked.query)
-            headers[CONSISTENT_HEADER] = timestamp_text(page.consistent_through)
+            if page.consistent_through is not None:
+                headers[CONSISTENT_HEADER] = timestamp_text(page.consistent_through)
             more = ""
             if page.after is not None:
                 more = asked.more(request.scope["path"], dict(request.query_params), page.after)

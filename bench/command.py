@@ -52,7 +52,7 @@ def run(store: str, scale: Scale, folder: Path, shared: Shared, parts: list[str]
                 figures += fill(made)
             figures += measure(made) if name in parts else []
         figures.append(memory(made, "at the end"))
-        if "workers" in parts and store == "postgres":
+        if "workers" in parts:
             figures += workers(made)
         made.stand.service.stop()
         for name, measure in _STOPPED.items():

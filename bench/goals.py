@@ -42,11 +42,13 @@ _BOTH: Final[dict[str, tuple[Goal, ...]]] = {
 _BY_STORE: Final[dict[str, dict[str, tuple[Goal, ...]]]] = {
     "sqlite": {
         "single, 64 connections": (Goal("raw", 1.0, at_least=True),),
+        "single, 64 connections, 2 workers": (Goal("raw", 1.0, at_least=True),),
         "catching up": (Goal("value", 40_000, at_least=True),),
         "disk, a statement": (Goal("json", 0.6, million=True),),
     },
     "postgres": {
         "single, 64 connections": (Goal("raw", 2.0, at_least=True),),
+        "single, 64 connections, 2 workers": (Goal("raw", 2.0, at_least=True),),
         "catching up": (Goal("value", 30_000, at_least=True),),
         "disk, a statement": (Goal("json", 0.8, million=True),),
     },

@@ -3,9 +3,8 @@
 What is left is routing, authentication, reading the body, checking, taking apart and answering.
 """
 
-from concurrent.futures import Future
+from collections.abc import Sequence
 from typing import Any, cast
-from uuid import UUID
 
 from starlette.types import Message
 
@@ -13,17 +12,16 @@ from api.app import create_app
 from api.services import Services
 from bench.load import Target
 from lrs.bootstrap import System
-from lrs.recording.drafts import Draft
+from lrs.recording.groups import Submission
 from lrs.recording.recorder import Recorder
 
 
 class _Nowhere:
     """A recorder that has written at once."""
 
-    def record(self, _tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
-        done: Future[list[UUID]] = Future()
-        done.set_result([draft.id for draft in drafts])
-        return done
+    def submit(self, _tenant: str, submissions: Sequence[Submission]) -> None:
+        for one in submissions:
+            one.succeed()
 
 
 class Route:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from lrs.adapters.vault import dictionary
 from lrs.adapters.vault import envelope as envelopes
-from lrs.adapters.vault.envelope import DataKey, Envelope
+from lrs.adapters.vault.envelope import DataKey
 from lrs.cli import main
 from lrs.domain.sealing import Place
 
@@ -23,30 +23,26 @@ _TAG = bytes(16)
 
 def switch_off(mode: str) -> None:
     """From now on, in this process."""
-    seal, open_with = envelopes.seal, envelopes.open_with
+    open_with = envelopes.open_with
 
-    def left_open(
-        tenant: str, place: Place, keys: Sequence[DataKey], data: bytes, *, all_of: bool = False
-    ) -> bytes:
-        if len(keys) > 1:
-            return seal(tenant, place, keys, data, all_of=all_of)
-        return _HEAD + keys[0].kid + _NONCE + dictionary.compress(data) + _TAG
+    def left_open(tenant: str, place: Place, key: DataKey, packed: bytes, nonce: bytes) -> bytes:  # noqa: ARG001
+        return _HEAD + key.kid + _NONCE + packed + _TAG
 
-    def opened(tenant: str, place: Place, envelope: Envelope, key: DataKey) -> bytes:
-        if envelope.shares:
+    def opened(tenant: str, place: Place, envelope: bytes, key: DataKey) -> bytes:
+        if envelope[1] != envelopes.ONE_KEY:
             return open_with(tenant, place, envelope, key)
-        packed = envelope.ciphertext[: -len(_TAG)]
-        data = dictionary.decompress(envelope.head[2], packed, envelopes.OPENED_BYTES_MAX)
+        packed = envelope[len(_HEAD) + len(key.kid) + len(_NONCE) : -len(_TAG)]
+        data = dictionary.decompress(envelope[2], packed, envelopes.OPENED_BYTES_MAX)
         assert data is not None
         return data
 
-    envelopes.seal, envelopes.open_with = left_open, opened
+    envelopes._seal_one, envelopes.open_with = left_open, opened  # noqa: SLF001
     if mode == "all":
-        dictionary.compress, dictionary.decompress = _compress, _decompress
+        dictionary.compress_all, dictionary.decompress = _compress, _decompress
 
 
-def _compress(data: bytes) -> bytes:
-    return data
+def _compress(parts: Sequence[bytes]) -> list[bytes]:
+    return list(parts)
 
 
 def _decompress(version: int, frame: bytes, bytes_max: int) -> bytes:  # noqa: ARG001

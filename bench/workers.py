@@ -1,8 +1,9 @@
-"""``lrs serve --workers 2`` on PostgreSQL: several processes behind one address, beside what one of them does."""
+"""``lrs serve --workers 2``: several processes behind one address, beside one of them and beside the raw store."""
 
 from typing import Final
 
 from bench.figures import Figure, Sample, figure, middle
+from bench.floors import floors_of
 from bench.ingest import TYPICAL, Load
 from bench.mixed import mixture
 from bench.rig import Rig
@@ -23,7 +24,8 @@ def workers(rig: Rig) -> list[Figure]:
         figures = []
         for load in TYPICAL:
             sample = _rounds(rig, load)
-            floors = {"one": one[load.name].rate}
+            raw = floors_of(rig.stand.place, rig.rows, load.size, rig.scale.seconds / 2)
+            floors = {"one": one[load.name].rate} | {kind: raw[kind].rate for kind in ("raw", "rows")}
             figures.append(figure(GROUP, f"{load.name}, {WORKERS} workers", sample, "statements/s", floors))
         figures += mixture(rig, name=f"{WORKERS} workers, mixed", bare=False)
         figures.append(memory(rig, f"{WORKERS} workers, the larger"))

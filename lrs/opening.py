@@ -15,7 +15,6 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
-from eventsourcing.persistence import StoredEvent
 
 from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
 from lrs.domain.agents import Identifier, erased_placeholder
@@ -80,7 +79,7 @@ class Opener:
         through by the garbage collector, which took a third of the time when a thousand bodies were held."""
         for start in range(0, len(recorded), _OPENED_TOGETHER):
             part = recorded[start : start + _OPENED_TOGETHER]
-            events = [(one, event) for one in part if (event := _decode(one.event))]
+            events = [(one, event) for one in part if (event := _decode(one)) is not None]
             sealed = [(body_place(event), event.body) for _, event in events]
             outcomes = self._vault.open_many(store.tenant, sealed)
             for (one, event), outcome in zip(events, outcomes, strict=True):
@@ -91,7 +90,8 @@ class Opener:
         KeyStoreUnavailable."""
         wanted = list(dict.fromkeys(refs))
         sealed = self._ciphertexts(store, wanted)
-        outcomes = self._vault.open_many(store.tenant, [(agent_place(ref), sealed[ref]) for ref in wanted])
+        items = [(agent_place(ref), sealed[ref]) for ref in wanted]
+        outcomes = self._vault.open_many(store.tenant, items, keep=True)
         return {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
 
     def _ciphertexts(self, store: TenantStore, wanted: Sequence[AgentRef]) -> dict[AgentRef, Sealed]:
@@ -127,27 +127,33 @@ class Opener:
         refs = {ref for one in readable for ref in one.event.people}
         shown = refs if only is None else {ref for ref in refs if ref[0] in only}
         agents = dict.fromkeys(refs) | self.agents(store, shown)
-        return [self._statement(one, agents) for one in readable]
+        authorities = {sender: self.authority(sender) for sender in {one.event.authority for one in readable}}
+        return [self._statement(one, agents, authorities) for one in readable]
 
-    def _statement(self, one: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> dict[str, Any]:
+    def _statement(
+        self,
+        one: Opened,
+        agents: Mapping[AgentRef, dict[str, Any] | None],
+        authorities: Mapping[UUID, dict[str, Any]],
+    ) -> dict[str, Any]:
         assert one.body is not None
         event = cast("StatementRecorded", one.event)
         stored = timestamp_text(one.recorded.stored_us)
-        statement = {"id": str(event.originator_id)} | self.rejoin(one, agents)
+        statement = {"id": str(event.originator_id), **self.rejoin(one, agents)}
         statement.setdefault("timestamp", stored)
         statement["stored"] = stored
         statement["version"] = one.body.version or _DEFAULT_VERSIONS[event.version]
-        statement["authority"] = self.authority(event.authority)
+        statement["authority"] = authorities[event.authority]
         return statement
 
     def rejoin(self, one: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> dict[str, Any]:
         """The content with its people back in their places. Uses the body up."""
-        assert one.body is not None
-        placed = [
-            (path, agents[ref] or self._placeholders[index in one.body.groups])
-            for index, (path, ref) in enumerate(zip(one.body.paths, one.event.people, strict=True))
+        body = one.body
+        assert body is not None
+        people = [
+            agents[ref] or self._placeholders[index in body.groups] for index, ref in enumerate(one.event.people)
         ]
-        return join(one.body.content, placed)
+        return join(body.content, zip(body.paths, people, strict=True))
 
     def credential_of(self, agent: Identifier) -> UUID | None:
         """The credential whose ``authority`` an agent would be."""
@@ -165,28 +171,27 @@ class Opener:
         return {"objectType": "Agent", "account": account}
 
 
-def _decode(stored: StoredEvent) -> HotEvent | None:
+def _decode(one: Recorded) -> HotEvent | None:
     """The hot event, None for an aggregate's. Bytes that are no event become one with nothing in it, whose
     body then opens as Corrupt: an alarm about this event alone."""
-    hot = HOT_EVENTS.get(stored.topic)
+    hot = HOT_EVENTS.get(one.topic)
     if hot is None:
         return None
-    stream = cast("UUID", stored.originator_id)
     try:
-        return hot.decode(stream, stored.originator_version, stored.state)
+        return hot.decode(one.stream, one.version, one.state)
     except (ValueError, struct.error):
-        return StatementRecorded(stream, stored.originator_version, "2.0.0", UUID(int=0), None, (), Sealed(b""))
+        return StatementRecorded(one.stream, one.version, "2.0.0", UUID(int=0), None, (), Sealed(b""))
 
 
 def _opened(one: Recorded, event: HotEvent, outcome: Outcome) -> Opened:
-    if isinstance(outcome, Unavailable):
-        raise KeyStoreUnavailable("the vault can not be reached")
     body = None
     if isinstance(outcome, Plain):
         try:
             body = unpack(outcome.data)
         except (orjson.JSONDecodeError, ValueError, TypeError):
             outcome = Corrupt("an opened body can not be read")
+    elif isinstance(outcome, Unavailable):
+        raise KeyStoreUnavailable("the vault can not be reached")
     return Opened(one, event, body, outcome)
 
 

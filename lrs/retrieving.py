@@ -47,11 +47,12 @@ class Query:
 @dataclass(slots=True)
 class Page:
     """Statements in order, where the next page begins (None: this is the last), and until when it is true: every
-    statement stored before that (microseconds, UTC) was there to be read."""
+    statement stored before that (microseconds, UTC) was there to be read. None where nothing had to be read: then
+    whatever the head said before holds."""
 
     statements: list[dict[str, Any]] = field(default_factory=list)
     after: int | None = None
-    consistent_through: int = 0
+    consistent_through: int | None = None
     with_attachments: list[StatementWithAttachments] = field(default_factory=list)
 
 
@@ -92,8 +93,7 @@ class Retriever:
     def page(self, tenant: str, query: Query) -> Page:
         """A page of statements, newest first unless ascending."""
         store = self.tenants.store(tenant)
-        head = store.reads.statements.head(self.clock.now())
-        page = Page(consistent_through=head.stored_us)
+        page = Page()
         selection = self._selection(store, query)
         if selection is None:
             return page
@@ -112,7 +112,8 @@ class Retriever:
     ) -> tuple[int | None, bool]:
         selected = store.reads.statements.select(selection)
         # Two readings may be of two stand-bys: true of the page is what is true of the older one.
-        page.consistent_through = min(page.consistent_through, selected.head.stored_us)
+        told = (page.consistent_through, selected.head.stored_us)
+        page.consistent_through = min(one for one in told if one is not None)
         opened = self.opener.bodies(store, selected.rows)
         check_not_corrupt(opened)
         readable = [one for one in opened if _by(one.event.authority, authority)]

@@ -259,7 +259,7 @@ class _Records:
         owned = {position for positions in self._positions(OWNER) for position in positions}
         for positions in self._positions(EXACT, RELATED):
             for one in self.store.statements.at([position for position in positions if position not in owned]):
-                yield {"id": str(one.event.originator_id), "stored": timestamp_text(one.stored_us)}
+                yield {"id": str(one.stream), "stored": timestamp_text(one.stored_us)}
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """What programs kept about the person: state and profiles."""

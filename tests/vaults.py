@@ -203,7 +203,7 @@ class SqlitePlace:
     def break_inserting_many_keys(self, vault: Vault) -> Callable[[], None]:
         """In the connection that the instance uses next."""
         assert isinstance(vault, KeyVault)
-        with vault.database.read() as connection:
+        with vault.database.write() as connection:
             pass
         connection.execute(
             "CREATE TEMP TRIGGER broken AFTER INSERT ON main.data_key"

@@ -27,13 +27,11 @@ from lrs.reporting import REPORTS
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (LRS_HOST).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on (LRS_PORT).")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the embedded store is served by one.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = 1,
 ) -> None:
     """Run the service."""
     with exit_codes():
         settings = load_settings(host=host, port=port)
-        if workers > 1 and settings.database_url is None:
-            raise InvalidRequest("the embedded store is served by one process: --workers must be 1")
         write_log_to_stderr()
         if workers == 1:
             run_service(build(settings), settings.host, settings.port, _say_ready)

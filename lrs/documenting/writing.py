@@ -100,7 +100,7 @@ class DocumentWriter:
         """Done when the change is durable. It fails with PreconditionFailed, DocumentConflict, InvalidRequest,
         LimitExceeded, SubjectBusy, Overloaded, StoreUnavailable or KeyStoreUnavailable; Overloaded is raised at
         once when too many wait already."""
-        return self._groups.submit(tenant, [_Request(change)])
+        return self._groups.record(tenant, [_Request(change)])
 
     def change(self, tenant: str, change: Change) -> None:
         """The same, waited for."""
@@ -123,7 +123,7 @@ class DocumentWriter:
     def _write_together(self, store: TenantStore, group: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
         """Write what goes into one transaction; who has to wait for an erasure, and who for the next one."""
         for _ in range(CONFLICTS_MAX):
-            group = [one for one in group if not one.future.done()]
+            group = [one for one in group if not one.done]
             try:
                 return self._attempt(store, group) if group else ([], [])
             except (StaleFence, RecordConflictError):
@@ -144,7 +144,7 @@ class DocumentWriter:
         self._look(store, reading, ready)
         decided = [one for one in ready if self._decide(one)]
         self._enrol(reading, decided)
-        later = _fill(reading, append, [one for one in decided if not one.submission.future.done()])
+        later = _fill(reading, append, [one for one in decided if not one.submission.done])
         if append.events:
             self._append(store, reading, append)
         elif append.answers:
@@ -192,7 +192,7 @@ class DocumentWriter:
     @staticmethod
     def _decide(one: _Asked) -> bool:
         """Whether the change may be; who is refused hears it."""
-        if one.submission.future.done():
+        if one.submission.done:
             return False
         try:
             one.left = decide(one.change, one.there)

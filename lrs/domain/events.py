@@ -28,6 +28,11 @@ _IDS_CACHED = 16_384
 _named = functools.lru_cache(_IDS_CACHED)(lambda key: UUID(bytes=key))
 
 
+@functools.lru_cache(_IDS_CACHED)
+def _people(packed: bytes) -> tuple[tuple[UUID, int], ...]:
+    return tuple([(_named(subject), number) for subject, number in _PERSON.iter_unpack(packed)])
+
+
 @dataclass  # frozen would take 1 us more for each event that a rebuild reads
 class StatementRecorded:
     """One xAPI statement was accepted. Not to be changed.
@@ -68,19 +73,13 @@ class StatementRecorded:
         end = _STATEMENT_HEAD.size + count * _PERSON.size
         if end > len(state):
             raise ValueError("a statement-recorded/1 state is cut short")
-        people = tuple(
-            [
-                (_named(subject), number)
-                for subject, number in _PERSON.iter_unpack(state[_STATEMENT_HEAD.size : end])
-            ]
-        )
         return cls(
             originator_id,
             originator_version,
             VERSIONS[version],
             _named(authority),
             None if voids == _NIL_BYTES else UUID(bytes=voids),
-            people,
+            _people(state[_STATEMENT_HEAD.size : end]),
             Sealed(state[end:]),
         )
 

@@ -98,9 +98,17 @@ _NOTHING = _Says()
 def fold(facts: Facts, signal: Signal) -> None:
     """Join what the signal says to the facts, in place: a copy a statement is what folding would cost most."""
     said = _said(signal)
-    if not said:
-        return
-    key = signal.session or NO_SESSION
+    if said:
+        _join(facts, signal.session or NO_SESSION, said)
+
+
+def merge(facts: Facts, others: Facts) -> None:
+    """Join what other signals came to, in place: the same as folding those. The others stay as they are."""
+    for key, said in others.items():
+        _join(facts, key, said)
+
+
+def _join(facts: Facts, key: str, said: Session) -> None:
     session = facts.get(key)
     if session is None:
         facts[key] = said

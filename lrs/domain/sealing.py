@@ -4,6 +4,7 @@ Values only: how sealing is done is the vault's business. This file must not kno
 CATEGORY AND PERIOD NAMES ARE A KEY FORMAT: they are part of the additional data of every wrapped key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +53,17 @@ class Place(NamedTuple):
     version: int
     part: str
     topic: str
+
+
+class Part(NamedTuple):
+    """What is to be sealed, and where it will lie. The key of any one owner opens it, or it takes those of all."""
+
+    owners: Sequence[UUID]
+    category: Category
+    period: str
+    place: Place
+    data: bytes
+    all_of: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ Knows IRIs and nothing else. THE TABLE IS VERSIONED: reports are folded with it,
 namespace raises ``VERBS_VERSION`` and calls for a rebuild of the report views.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
+from typing import Final
 
 VERBS_VERSION = 1
 
@@ -51,10 +50,11 @@ def _spellings() -> dict[str, Verb]:
     }
 
 
-_MEANINGS: Mapping[str, Verb] = MappingProxyType(_spellings())
+_MEANINGS: Final = _spellings()
 
 
 def meaning(verb_iri: str) -> Verb | None:
     """The verb that this IRI means; None for one that says nothing about progress."""
     # One slash at the end is tolerated because published statements have it; case is not, IRIs keep theirs.
-    return _MEANINGS.get(verb_iri) or _MEANINGS.get(verb_iri.removesuffix("/"))
+    found = _MEANINGS.get(verb_iri)
+    return found if found is not None or not verb_iri.endswith("/") else _MEANINGS.get(verb_iri[:-1])

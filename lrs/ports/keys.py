@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
-from lrs.domain.sealing import Category, Destroyed, Outcome, Place, Sealed, Slot
+from lrs.domain.sealing import Category, Destroyed, Outcome, Part, Place, Sealed, Slot
 
 
 class StaleFence(Exception):
@@ -52,6 +52,10 @@ class Reading(Protocol):
         together. StaleFence."""
         ...
 
+    def seal_all(self, parts: Sequence[Part]) -> list[Sealed]:
+        """Each part sealed; cheaper than one by one. StaleFence."""
+        ...
+
     def digest(self, subject: UUID, data: bytes) -> bytes:
         """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""
         ...
@@ -76,8 +80,11 @@ class Vault(Protocol):
         """The subject that stands for what belongs to no person."""
         ...
 
-    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
-        """Each item's outcome, in order. The fence is read for every 500."""
+    def open_many(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+    ) -> list[Outcome]:
+        """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
+        whoever asks again while the fence stands."""
         ...
 
     def destroyed(self, tenant: str, subject: UUID) -> Destroyed | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -45,13 +45,21 @@ class BlobRow:
     statement: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A stored event with its place in the tenant's order and its time of storing (microseconds UTC)."""
+class Recorded(NamedTuple):
+    """A stored event with its place in the tenant's order and its time of storing (microseconds UTC). Flat, for a
+    rebuild makes one an event."""
 
     position: int
     stored_us: int
-    event: StoredEvent
+    stream: UUID
+    version: int
+    topic: str
+    state: bytes
+
+    @property
+    def event(self) -> StoredEvent:
+        """As the eventsourcing library knows it."""
+        return StoredEvent(self.stream, self.version, self.topic, self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,10 @@ class Statements(Protocol):
 
     def voided(self, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these are voided."""
+        ...
+
+    def voided_between(self, after: int, upto: int) -> set[UUID]:
+        """Which statements are voided of those after a position and up to another."""
         ...
 
     def named_blobs(self, names: Sequence[BlobName]) -> set[BlobName]:

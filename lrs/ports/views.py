@@ -86,16 +86,17 @@ class Views(Protocol):
         ...
 
     def begin(self, view: str) -> Generation:
-        """A new, empty generation beside the live one; what an unfinished one left is dropped."""
+        """A new, empty generation beside the live one; what unfinished ones left is dropped."""
         ...
 
     def same(self, one: Generation, other: Generation) -> bool:
-        """Whether two generations of a view hold the same rows now."""
+        """Whether two generations of a view hold the same rows. RecordConflictError when one of them is no longer
+        where the caller saw it."""
         ...
 
-    def swap(self, new: Generation) -> bool:
-        """Make the new generation the live one and drop the old; True when both held the same rows.
-        RecordConflictError while they are not at the same position."""
+    def swap(self, new: Generation) -> None:
+        """Make the new generation the live one and drop the old. RecordConflictError while they are not at one
+        position."""
         ...
 
     def select(self, view: str, wanted: ViewFilter) -> list[ViewRow]:

@@ -1,6 +1,6 @@
-"""From a batch of the log to what it means for rows.
+"""From a batch of the log to what it says about rows.
 
-A statement that is voided, erased or not about a learner at an activity means nothing. A voiding statement makes
+A statement that is voided, erased or not about a learner at an activity says nothing. A voiding statement makes
 its target's row be folded again from the index, so that every view is a function of the statements that stand.
 """
 
@@ -13,35 +13,30 @@ from lrs.domain.filters import OBJECT, OWNER
 from lrs.domain.sealing import Corrupt
 from lrs.domain.signals import Signal, signal_of
 from lrs.opening import Opened, Opener
-from lrs.ports import Recorded, Selection, TenantStore, ViewKey
+from lrs.ports import Selection, TenantStore, ViewKey, ViewRow
+from lrs.projections.views import Rows, View
 
 _REFOLD_PAGE = 500
 
 
 @dataclass(slots=True)
-class Meaning:
-    """One statement's say about one row. Not to be changed."""
-
-    key: ViewKey
-    signal: Signal
-
-
-@dataclass(slots=True)
 class Batch:
-    """What a stretch of the log means: rows to add to, rows to fold anew, events that are damaged."""
+    """What a stretch of the log says: about rows, to be merged with what is there; about rows that are to be
+    replaced (None: nothing is said of them any more); and which events are damaged."""
 
     end: int
-    meanings: list[Meaning] = field(default_factory=list)
-    anew: dict[ViewKey, list[Signal]] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
+    anew: dict[ViewKey, ViewRow | None] = field(default_factory=dict)
     corrupt: list[int] = field(default_factory=list)
 
 
 class Folding:
-    """Reads the log of one tenant for its views."""
+    """Reads the log of one tenant for a view."""
 
-    def __init__(self, store: TenantStore, opener: Opener) -> None:
+    def __init__(self, store: TenantStore, opener: Opener, view: View) -> None:
         self._store = store
         self._opener = opener
+        self._view = view
 
     def batch(self, after: int, limit: int) -> Batch | None:
         """The next stretch of at most ``limit`` events after a position; None at the end of the log."""
@@ -49,33 +44,30 @@ class Folding:
         if not recorded:
             return None
         batch = Batch(end=recorded[-1].position)
+        voided = self._store.statements.voided_between(after, batch.end)
         voids: list[UUID] = []
         for one in self._opener.each(self._store, recorded):
             if isinstance(one.outcome, Corrupt):
                 batch.corrupt.append(one.recorded.position)
             if isinstance(one.event, StatementRecorded) and one.event.voids is not None:
                 voids.append(one.event.voids)
-            if (meaning := _meaning(one)) is not None:
-                batch.meanings.append(meaning)
-        batch.meanings = self._standing(batch.meanings)
+            if (said := _said(one)) is not None and (not voided or one.recorded.stream not in voided):
+                self._view.say(batch.rows, *said)
         self._void(batch, voids)
         return batch
-
-    def _standing(self, meanings: list[Meaning]) -> list[Meaning]:
-        voided = self._store.statements.voided([one.signal.statement_id for one in meanings])
-        return [one for one in meanings if one.signal.statement_id not in voided] if voided else meanings
 
     def _void(self, batch: Batch, targets: Sequence[UUID]) -> None:
         if not targets:
             return
         found = self._store.statements.by_ids(targets).values()
         before = [one for one in found if one.position <= batch.end]
-        meanings = (_meaning(one) for one in self._opener.each(self._store, before))
-        for key in {meaning.key for meaning in meanings if meaning}:
-            batch.anew[key] = [one.signal for one in self._all_of(key, batch.end)]
+        of_targets = [_said(one) for one in self._opener.each(self._store, before)]
+        for key in {said[0] for said in of_targets if said is not None}:
+            batch.rows.pop(key, None)
+            batch.anew[key] = self._folded_anew(key, batch.end)
 
-    def _all_of(self, key: ViewKey, end: int) -> list[Meaning]:
-        """Every standing statement of a row up to a position, from the index."""
+    def _folded_anew(self, key: ViewKey, end: int) -> ViewRow | None:
+        """A row from every standing statement up to a position, by the index."""
         term = self._store.statements.term
         wanted = Selection(
             people=(term(OWNER, key.subject.hex),),
@@ -83,28 +75,28 @@ class Folding:
             ascending=True,
             limit=_REFOLD_PAGE,
         )
-        found: list[Meaning] = []
+        rows: Rows = {}
         after: int | None = 0
         while after is not None:
             page = self._store.statements.select(replace(wanted, after=after))
-            upto: list[Recorded] = [row for row in page.rows if row.position <= end]
-            meanings = (_meaning(one) for one in self._opener.bodies(self._store, upto))
-            found += [meaning for meaning in meanings if meaning and meaning.key == key]
+            upto = [row for row in page.rows if row.position <= end]
+            for one in self._opener.each(self._store, upto):
+                if (said := _said(one)) is not None and said[0] == key:
+                    self._view.say(rows, *said)
             after = page.rows[-1].position if page.more and len(upto) == len(page.rows) else None
-        return found
+        return rows.get(key)
 
 
-def _meaning(one: Opened) -> Meaning | None:
-    """What one statement says, if its body is open and its actor is a person (an identified Agent)."""
+def _said(one: Opened) -> tuple[ViewKey, Signal] | None:
+    """What one statement says about which row, if its body is open and its actor is a person (an identified
+    Agent)."""
     event, body = one.event, one.body
     if body is None or not isinstance(event, StatementRecorded):
         return None
     actor, content = body.actor, body.content
     if actor is None or actor in body.groups or content["object"] is None:  # a person is the object
         return None
-    recorded = one.recorded
-    signal = signal_of(content, event.originator_id, recorded.stored_us)
+    signal = signal_of(content, event.originator_id, one.recorded.stored_us)
     if signal is None:
         return None
-    key = ViewKey(event.people[actor][0], signal.activity, signal.registration or "")
-    return Meaning(key, signal)
+    return ViewKey(event.people[actor][0], signal.activity, signal.registration or ""), signal

@@ -7,4 +7,4 @@ and the space twice, and would have to be joined again for every answer.
 from lrs.domain import facts
 from lrs.projections.views import View
 
-LEARNING = View("learning", facts.fold)
+LEARNING = View("learning", facts.fold, facts.merge)

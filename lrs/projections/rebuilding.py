@@ -22,6 +22,7 @@ def rebuild(
     """Rebuild one view; True when the new rows equal the old ones. ``progress`` hears (done, total) events."""
     new = store.views.begin(view)
     comparisons = _COMPARISONS_MAX
+    same: bool | None = None  # once it was compared: from one place both read on alike
     while True:
         live = store.views.live(view)
         end = store.statements.head().position
@@ -31,13 +32,16 @@ def rebuild(
                 new = _advance(store, opener, [new], live.position)
             elif new.position > live.position:
                 _advance(store, opener, [live], new.position)
-            elif comparisons and end > new.position and not store.views.same(live, new):
+            elif same is not None:
+                store.views.swap(new)
+                return same
+            elif not (found := store.views.same(live, new)) and comparisons and end > new.position:
                 # A statement is left out from when its voiding is stored, which may be further on in the log: it
                 # is then in the rows of whoever read it before. Read on together, both leave it out.
                 comparisons -= 1
                 new = _advance(store, opener, [new, live], end)
             else:
-                return store.views.swap(new)
+                same = found
         except RecordConflictError:
             continue  # the live runner was faster: look again where it stands
 

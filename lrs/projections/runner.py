@@ -10,16 +10,14 @@ from uuid import UUID
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.domain.errors import code_of
-from lrs.domain.signals import Signal
 from lrs.leading import Leader
 from lrs.opening import Opener
-from lrs.ports import Generation, TenantStore, ViewKey, ViewWriter
-from lrs.projections.folding import Folding, Meaning
+from lrs.ports import Generation, TenantStore, ViewWriter
+from lrs.projections.folding import Batch, Folding
 from lrs.projections.learning import LEARNING
 from lrs.projections.views import View
 
 log = logging.getLogger("lethe.projections")
-Said = dict[ViewKey, list[Signal]]
 
 VIEWS: dict[str, View] = {view.name: view for view in (LEARNING,)}
 BATCH_EVENTS = 1_000
@@ -33,17 +31,19 @@ _RETRY_SECONDS = 1.0
 def step(
     store: TenantStore, opener: Opener, generations: Sequence[Generation], limit: int = BATCH_EVENTS
 ) -> list[Generation] | None:
-    """Fold the next batch into these generations, which stand at one place; where they stand then, or None at
-    the end of the log. RecordConflictError when another runner was faster: read where they stand and go on."""
-    (start,) = {one.position for one in generations}
-    batch = Folding(store, opener).batch(start, limit)
-    if batch is None:
-        return None
-    said = _by_key(batch.meanings)
+    """Fold the next batch into these generations of a view, which stand at one place; where they stand then, None
+    at the end of the log. RecordConflictError when another runner was faster: read where they stand and go on."""
+    ((name, start),) = {(one.view, one.position) for one in generations}
+    batch = Folding(store, opener, VIEWS[name]).batch(start, limit)
+    return None if batch is None else _written(store, generations, batch)
+
+
+def _written(store: TenantStore, generations: Sequence[Generation], batch: Batch) -> list[Generation]:
+    view = VIEWS[generations[0].view]
     with store.views.write(generations, batch.end) as writer:
-        erased = writer.tombstones({key.subject for key in (*said, *batch.anew)})
+        erased = writer.tombstones({key.subject for key in (*batch.rows, *batch.anew)})
         for generation in generations:
-            _write(writer, generation, said, batch.anew, erased)
+            _write(writer, generation, view, batch, erased)
         for position in batch.corrupt:
             writer.alarm(position, "event-corrupt")
     for position in batch.corrupt:
@@ -51,23 +51,14 @@ def step(
     return [replace(one, position=batch.end) for one in generations]
 
 
-def _by_key(meanings: Iterable[Meaning]) -> Said:
-    """What is said about each row, so that each is looked up, folded and written once."""
-    said: Said = {}
-    for one in meanings:
-        said.setdefault(one.key, []).append(one.signal)
-    return said
-
-
-def _write(writer: ViewWriter, generation: Generation, said: Said, anew: Said, erased: set[UUID]) -> None:
-    """Add what is said to one generation's rows; rows to be folded anew are replaced."""
-    view = VIEWS[generation.view]
-    fresh = [key for key in said if key.subject not in erased and key not in anew]
-    known = writer.load(generation, fresh)
-    rows = [view.folded(key, known.get(key), said[key]) for key in fresh]
-    writer.remove(generation, anew)
-    rows += [view.folded(key, None, anew[key]) for key in anew if key.subject not in erased]
-    writer.store(generation, [row for row in rows if row is not None])
+def _write(writer: ViewWriter, generation: Generation, view: View, batch: Batch, erased: set[UUID]) -> None:
+    """Merge what a batch says with one generation's rows; rows that were folded anew are replaced."""
+    said = {key: row for key, row in batch.rows.items() if key.subject not in erased}
+    known = writer.load(generation, said)
+    rows = [view.merged(known.get(key), row) for key, row in said.items()]
+    writer.remove(generation, batch.anew)
+    rows += [row for row in batch.anew.values() if row is not None and row.key.subject not in erased]
+    writer.store(generation, rows)
 
 
 def catch_up(store: TenantStore, opener: Opener) -> bool:

@@ -7,7 +7,7 @@ line after each group, so a flood on one does not starve the others. The queue i
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic, sleep
@@ -51,21 +51,35 @@ class Waiting(Protocol):
 D = TypeVar("D", bound=Waiting, default=Draft)
 
 
+def _nobody(_: "Submission[Any]") -> None:
+    """Nobody waits for the answer."""
+
+
 @dataclass(slots=True)
 class Submission(Generic[D]):
-    """One request's drafts; the future answers after the commit, with their ids."""
+    """One request's drafts and what became of them: all are stored, or none is and ``error`` says why.
+
+    ``answered`` hears of it in the thread that wrote them.
+    """
 
     drafts: list[D]
-    future: "Future[list[UUID]]" = field(default_factory=Future)
+    answered: Callable[["Submission[D]"], None] = _nobody
     submitted: float = field(default_factory=monotonic)
+    done: bool = False
+    error: BaseException | None = None
 
     def succeed(self) -> None:
         """All of it is stored."""
-        self.future.set_result([draft.id for draft in self.drafts])
+        self._end(None)
 
     def fail(self, error: BaseException) -> None:
         """None of it is."""
-        self.future.set_exception(error)
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        self.error = error
+        self.done = True
+        self.answered(self)
 
     @property
     def late(self) -> bool:
@@ -91,20 +105,35 @@ class GroupCommit(Generic[D]):
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="record")
 
-    def submit(self, tenant: str, drafts: list[D]) -> "Future[list[UUID]]":
-        """The future of the drafts' ids. Overloaded when too many wait already."""
-        submission = Submission(drafts)
-        submission.future.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
+    def submit(self, tenant: str, submissions: Sequence[Submission[D]]) -> None:
+        """Have these written, in this order. Those for which there is no more room fail with Overloaded."""
+        refused: list[Submission[D]] = []
         with self._lock:
             queue = self._queues.setdefault(tenant, _Queue())
-            if queue.waiting and queue.drafts + len(drafts) > WAITING_DRAFTS_MAX:
-                raise Overloaded("too many records are waiting to be written: try again in a moment")
-            queue.waiting.append(submission)
-            queue.drafts += len(drafts)
-            if not queue.served:
+            for one in submissions:
+                if queue.waiting and queue.drafts + len(one.drafts) > WAITING_DRAFTS_MAX:
+                    refused.append(one)
+                    continue
+                queue.waiting.append(one)
+                queue.drafts += len(one.drafts)
+            if queue.waiting and not queue.served:
                 queue.served = True
                 self._workers.submit(self._serve, tenant, queue)
-        return submission.future
+        fail_all(refused, Overloaded("too many records are waiting to be written: try again in a moment"))
+
+    def record(self, tenant: str, drafts: list[D]) -> "Future[list[UUID]]":
+        """The future of the drafts' ids."""
+        future: Future[list[UUID]] = Future()
+        future.set_running_or_notify_cancel()  # a caller who goes away takes nothing back
+
+        def answered(submission: Submission[D]) -> None:
+            if submission.error is None:
+                future.set_result([draft.id for draft in drafts])
+            else:
+                future.set_exception(submission.error)
+
+        self.submit(tenant, [Submission(drafts, answered)])
+        return future
 
     def _serve(self, tenant: str, queue: _Queue[D]) -> None:
         """Write one group, then go to the end of the line if more waits. Who has to wait for an erasure goes
@@ -134,7 +163,7 @@ class GroupCommit(Generic[D]):
         except Exception as error:  # noqa: BLE001
             log.error("record failed: tenant=%s cause=%s", tenant, type(error).__name__)  # noqa: TRY400
             if len(group) > 1:  # a fault in one is not its neighbours': each by itself
-                return [late for one in group if not one.future.done() for late in self._written(tenant, [one])]
+                return [late for one in group if not one.done for late in self._written(tenant, [one])]
             fail_all(group, StoreUnavailable(f"the record could not be written: {type(error).__name__}"))
         return []
 
@@ -181,5 +210,5 @@ def outage(error: Exception) -> Failed:
 def fail_all(group: Iterable[Submission[Any]], error: Exception) -> None:
     """Tell all who have no answer yet."""
     for submission in group:
-        if not submission.future.done():
+        if not submission.done:
             submission.fail(error)

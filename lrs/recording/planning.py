@@ -30,7 +30,7 @@ from lrs.domain.filters import (
     SENDER,
     VERB,
 )
-from lrs.domain.sealing import Category, Place, Slot, period_of
+from lrs.domain.sealing import Category, Part, Place, Sealed, Slot, period_of
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, AgentRef, agent_place
 from lrs.ports import AgentRow, BlobRow, IndexRow, Reading, TenantStore
@@ -80,14 +80,15 @@ class Planner:
         self.reading.ensure(_slots(drafts, owners, periods, subjects) + more)
         spelled = [[orjson.dumps(mention.agent) for mention in draft.parts.mentions] for draft in drafts]
         numbers = self._number_agents(plan, drafts, spelled, subjects)
-        for draft, owned, exact in zip(drafts, owners, spelled, strict=True):
-            people = tuple([numbers[one] for one in exact])
+        bodies = self.reading.seal_all(
+            [_part(draft, owned, periods[draft.category]) for draft, owned in zip(drafts, owners, strict=True)]
+        )
+        for draft, owned, exact, body in zip(drafts, owners, spelled, bodies, strict=True):
+            blobs: tuple[AttachedBlob, ...] = ()
             if draft.attachments:
                 blobs = sealed_blobs(self.reading, draft, owned, subjects.__getitem__, period)
                 plan.blobs += [BlobRow(blob.name, draft.id) for blob in blobs]
-                plan.events.append(self._with_attachments(draft, owned, periods[draft.category], people, blobs))
-            else:
-                plan.events.append(self._event(draft, owned, periods[draft.category], people))
+            plan.events.append(_event(draft, tuple([numbers[one] for one in exact]), body, blobs))
             plan.index.append(self._index_row(draft, owned, subjects))
         return plan
 
@@ -138,41 +139,19 @@ class Planner:
             subject, digest = keys[exact]
             if subject not in versions:
                 plan.events += Subject.register(subject, self.at).collect_events()
-                plan.index.append(None)
                 versions[subject] = 1
-            number = versions[subject] = versions[subject] + 1
-            place = agent_place((subject, number))
-            sealed = self.reading.seal([subject], Category.IDENTITY, "", place, exact)
-            plan.events.append(Subject.agent_sealed(subject, number, sealed, self.at))
-            plan.index.append(None)
-            plan.agents.append(AgentRow(subject, digest, number))
-            fresh[exact] = number
+            fresh[exact] = versions[subject] = versions[subject] + 1
+            plan.agents.append(AgentRow(subject, digest, fresh[exact]))
+        places = [agent_place((keys[exact][0], number)) for exact, number in fresh.items()]
+        sealed = self.reading.seal_all(
+            [Part([at.stream], Category.IDENTITY, "", at, one) for at, one in zip(places, fresh, strict=True)]
+        )
+        for at, one in zip(places, sealed, strict=True):
+            plan.events.append(Subject.agent_sealed(at.stream, at.version, one, self.at))
+        plan.index += [None] * len(plan.events)
         return fresh
 
     # --- the record ------------------------------------------------------------------------------------------
-
-    def _event(self, draft: Draft, owners: list[UUID], period: str, people: tuple[AgentRef, ...]) -> HotEvent:
-        topic = StatementRecorded.TOPIC if draft.is_statement else ExchangeRecorded.TOPIC
-        place = Place(draft.id, 1, BODY, topic)
-        data = pack(draft.parts, draft.said_version)
-        body = self.reading.seal(owners, draft.category, period, place, data)
-        if draft.is_statement:
-            return StatementRecorded(draft.id, 1, draft.version, draft.authority, draft.voids, people, body)
-        return ExchangeRecorded(draft.id, 1, draft.authority, people, body)
-
-    def _with_attachments(
-        self,
-        draft: Draft,
-        owners: list[UUID],
-        period: str,
-        people: tuple[AgentRef, ...],
-        blobs: tuple[AttachedBlob, ...],
-    ) -> StatementWithAttachments:
-        place = Place(draft.id, 1, BODY, StatementWithAttachments.TOPIC)
-        body = self.reading.seal(owners, draft.category, period, place, pack(draft.parts, draft.said_version))
-        return StatementWithAttachments(
-            draft.id, 1, draft.version, draft.authority, draft.voids, people, body, blobs
-        )
 
     def _index_row(self, draft: Draft, owners: list[UUID], subjects: dict[Identifier, UUID]) -> IndexRow:
         term = self.store.statements.term
@@ -202,3 +181,24 @@ def _slots(
         (owner, draft.category) for draft, listed in zip(drafts, owners, strict=True) for owner in listed
     )
     return identities + [Slot(owner, category, periods[category]) for owner, category in owned]
+
+
+def _part(draft: Draft, owners: list[UUID], period: str) -> Part:
+    place = Place(draft.id, 1, BODY, _kind(draft).TOPIC)
+    return Part(owners, draft.category, period, place, pack(draft.parts, draft.said_version))
+
+
+def _kind(draft: Draft) -> type[HotEvent]:
+    if not draft.is_statement:
+        return ExchangeRecorded
+    return StatementWithAttachments if draft.attachments else StatementRecorded
+
+
+def _event(draft: Draft, people: tuple[AgentRef, ...], body: Sealed, blobs: tuple[AttachedBlob, ...]) -> HotEvent:
+    if blobs:
+        return StatementWithAttachments(
+            draft.id, 1, draft.version, draft.authority, draft.voids, people, body, blobs
+        )
+    if draft.is_statement:
+        return StatementRecorded(draft.id, 1, draft.version, draft.authority, draft.voids, people, body)
+    return ExchangeRecorded(draft.id, 1, draft.authority, people, body)

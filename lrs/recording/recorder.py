@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -51,8 +51,12 @@ class Recorder:
 
     def record(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
         """The future of the drafts' ids: all are durable then, or none is. It fails with StatementConflict,
-        ExchangeConflict, SubjectBusy, StoreUnavailable, KeyStoreUnavailable; Overloaded is raised at once."""
-        return self._groups.submit(tenant, drafts)
+        ExchangeConflict, SubjectBusy, StoreUnavailable, KeyStoreUnavailable, Overloaded."""
+        return self._groups.record(tenant, drafts)
+
+    def submit(self, tenant: str, submissions: Sequence[Submission]) -> None:
+        """The same for whoever hears the answers otherwise, and for several that came together."""
+        self._groups.submit(tenant, submissions)
 
     def close(self) -> None:
         """Write what waits, then stop."""
@@ -63,7 +67,7 @@ class Recorder:
         store = self._tenants.store(tenant)
         known: dict[UUID, Recorded] = {}
         for _ in range(_ATTEMPTS_MAX):
-            group = [one for one in group if not one.future.done()]  # who was refused before the fence moved
+            group = [one for one in group if not one.done]  # who was refused before the fence moved
             try:
                 waiting = self._attempt_or_look(store, group, known)
             except StaleFence:

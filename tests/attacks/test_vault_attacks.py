@@ -218,7 +218,7 @@ def data_key(vault: KeyVault, subject: UUID) -> envelope.DataKey:
 
 def seal_packed(vault: KeyVault, subject: UUID, where: Place, packed: bytes) -> Item:
     """A seal that is valid in everything but its content."""
-    return where, Sealed(envelope._seal_one(TENANT, where, data_key(vault, subject), packed))
+    return where, Sealed(envelope._seal_one(TENANT, where, data_key(vault, subject), packed, bytes(12)))
 
 
 DICTIONARY = zstd.ZstdDict(dictionary.dictionary(dictionary.LATEST).as_bytes())

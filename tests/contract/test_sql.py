@@ -66,7 +66,8 @@ def sessions(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Da
     def listening(self: Any, query: Any, *arguments: Any, **more: Any) -> Any:
         keep.append(self.connection)
         text = query.as_string(self) if isinstance(query, Composable) else query
-        heard[id(self.connection)].hear(text.decode() if isinstance(text, bytes) else text)
+        text = text.decode() if isinstance(text, bytes) else text
+        heard[id(self.connection)].hear(PARAMETER.sub("%s", text))
         return execute(self, query, *arguments, **more)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -205,6 +206,7 @@ def look(acme: Inside) -> None:
 
 # --- reading -------------------------------------------------------------------------------------------------
 
+PARAMETER = re.compile(r"\$[0-9]+")
 STRINGS = re.compile(r"'[^']*'")
 WRONG_IN_A_SHARD = {
     "locks a table": r"\bLOCK\b",

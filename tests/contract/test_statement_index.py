@@ -202,6 +202,7 @@ def test_voided_statements_are_left_out_and_still_found_by_id(store: TenantStore
     assert found(store, replace(ALL, ascending=True)) == [2, 3]
     assert found(store, by(ONE)) == found(store, by(ONE, TWO)) == [2]
     assert store.statements.voided([target, other]) == {target}
+    assert [store.statements.voided_between(*at) for at in ((0, 1), (0, 3), (1, 3))] == [{target}, {target}, set()]
     assert store.statements.by_ids([target])[target].position == 1
     assert store.statements.is_live(target)
     assert store.statements.positions(ONE) == [1, 2]
@@ -212,7 +213,7 @@ def test_a_target_that_comes_after_its_voiding_statement_is_voided_all_the_same(
     append(store, (ONE,), voids=target)
     append(store, (TWO,), stream=target)
     assert found(store, ALL) == [1]
-    assert store.statements.voided([target]) == {target}
+    assert store.statements.voided([target]) == store.statements.voided_between(1, 2) == {target}
 
 
 def test_both_in_one_transaction_void_in_either_order(store: TenantStore) -> None:
@@ -233,6 +234,7 @@ def test_a_voiding_statement_can_not_be_voided(store: TenantStore, voiding_first
     for stream, voids in steps if voiding_first else reversed(steps):
         append(store, (TWO,), stream=stream, voids=voids)
     assert store.statements.voided([target, voiding, against]) == {target}
+    assert store.statements.voided_between(0, 3) == {target}
     assert found(store, replace(ALL, ascending=True)) == [2, 3]
 
 

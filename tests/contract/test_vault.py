@@ -224,6 +224,27 @@ def test_outcomes_come_in_order_over_many_batches(vault: Vault) -> None:
     assert vault.open_many(TENANT, []) == []
 
 
+def test_what_is_kept_opens_no_longer_once_the_fence_has_moved(vault: Vault, place: VaultPlace) -> None:
+    """Whoever moved it, in whichever process; and what is kept opens only where it lies, and unaltered."""
+    ada, bob = person(vault), person(vault, "bob")
+    items = [sealed(vault, owner) for owner in (ada, bob)]
+    items += [(somewhere(), items[0][1]), (items[0][0], Sealed(items[0][1].envelope[:-1] + b"\0"))]
+    other_instance = place.open()
+
+    def outcomes() -> list[str]:
+        found = [instance.open_many(TENANT, items, keep=True) for instance in (vault, other_instance, vault)]
+        assert found == [vault.open_many(TENANT, items)] * 3
+        return [type(outcome).__name__ for outcome in found[0]]
+
+    assert outcomes() == ["Plain", "Plain", "Corrupt", "Corrupt"]
+    other_instance.begin_erasure(TENANT, ada)
+    assert outcomes() == ["Denied", "Plain", "Denied", "Denied"]
+    other_instance.destroy(TENANT, ada, AT)
+    assert outcomes() == ["Erased", "Plain", "Erased", "Erased"]
+    assert vault.open_many(OTHER, items[1:2], keep=True) == other_instance.open_many(OTHER, items[1:2])
+    assert vault.open_many(TENANT, [], keep=True) == []
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_any_one_living_owner_opens_and_the_last_one_takes_it_along(
     vault: Vault, place: VaultPlace, count: int

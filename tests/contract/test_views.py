@@ -2,12 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from eventsourcing.persistence import IntegrityError, RecordConflictError
 
+from lrs.adapters.sql import generations
+from lrs.adapters.sql.views import SqlViews
 from lrs.domain.signals import grouping_digest
 from lrs.ports import Generation, TenantStore, ViewFilter, ViewKey, ViewRow
 from tests.contract.conftest import TENANT, Backend
@@ -176,15 +179,16 @@ def test_a_new_generation_is_empty_and_the_live_one_answers_on(store: TenantStor
     ],
     ids=["same", "other facts", "one less", "one more", "another subject", "another time", "another grouping"],
 )
-def test_a_swap_makes_the_new_generation_live_and_says_whether_it_is_the_same(
+def test_generations_are_compared_and_a_swap_makes_the_new_one_live(
     store: TenantStore, backend: Backend, rebuilt: list[ViewRow], same: bool
 ) -> None:
     fill(store, VIEW, a_row(n=1), a_row(GRACE, n=1), end=8)
     new = store.views.begin(VIEW)
     with store.views.write([new], 8) as writer:
         writer.store(new, rebuilt)
+    new = replace(new, position=8)
     assert store.views.same(store.views.live(VIEW), new) is same
-    assert store.views.swap(new) is same
+    store.views.swap(new)
     assert store.views.live(VIEW) == Generation(VIEW, 2, 8)
     assert len(dump(store)) == len(rebuilt)
     assert backend.rows(TENANT, "SELECT DISTINCT generation FROM view_row") == [(2,)]
@@ -201,12 +205,54 @@ def test_a_swap_waits_until_both_are_at_one_place(store: TenantStore, end: int) 
     assert store.views.live(VIEW) == live
 
 
+def test_generations_are_compared_where_the_caller_saw_them(store: TenantStore) -> None:
+    live = fill(store, VIEW, a_row(n=1), end=8)
+    new = store.views.begin(VIEW)
+    for seen in (new, replace(new, position=8)):
+        with pytest.raises(RecordConflictError):
+            store.views.same(replace(live, position=seen.position), seen)
+    with store.views.write([new], 8) as writer:
+        writer.store(new, [a_row(n=1)])
+    assert store.views.same(live, replace(new, position=8))
+
+
+@pytest.mark.parametrize("changed", ["none", "first", "middle", "last", "one more", "one less"])
+def test_large_generations_are_compared_and_dropped_in_stretches(
+    store: TenantStore, backend: Backend, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    monkeypatch.setattr(generations, "_ROWS_COMPARED", 7)
+    monkeypatch.setattr(generations, "_ROWS_DROPPED", 5)
+    subjects = [UUID(int=n) for n in range(1, 22)]
+    fill(store, VIEW, *(a_row(one) for one in subjects), end=8)
+    new = store.views.begin(VIEW)
+    other = {"first": 0, "middle": 6, "last": 20}.get(changed)
+    rows = [a_row(one, first_at_us=9 if number == other else 10) for number, one in enumerate(subjects)]
+    rows += [a_row(UUID(int=99))] if changed == "one more" else []
+    with store.views.write([new], 8) as writer:
+        writer.store(new, rows[: -1 if changed == "one less" else None])
+    new = replace(new, position=8)
+    assert store.views.same(store.views.live(VIEW), new) is (changed == "none")
+    store.views.swap(new)
+    assert backend.rows(TENANT, "SELECT DISTINCT generation FROM view_row") == [(2,)]
+
+
+def test_nothing_is_dropped_that_somebody_writes(store: TenantStore, backend: Backend) -> None:
+    """Another rebuild may begin while what the one before left is still being dropped."""
+    fill(store, VIEW, a_row(n=1), end=8)
+    new = store.views.begin(VIEW)
+    with store.views.write([new], 8) as writer:
+        writer.store(new, [a_row(n=1)])
+    assert isinstance(store.views, SqlViews)
+    store.views._clear(VIEW)
+    assert backend.rows(TENANT, "SELECT generation FROM view_row ORDER BY generation") == [(1,), (2,)]
+
+
 def test_a_swap_happens_once(store: TenantStore) -> None:
     fill(store, VIEW, a_row(n=1), end=8)
     new = store.views.begin(VIEW)
     with store.views.write([new], 8):
         pass
-    assert store.views.swap(new) is False
+    store.views.swap(new)
     with pytest.raises(RecordConflictError):
         store.views.swap(new)
     assert store.views.live(VIEW) == Generation(VIEW, 2, 8)

@@ -294,6 +294,22 @@ def test_whatever_was_acknowledged_survives_twenty_kills(service: Service) -> No
     assert counts["acknowledged"] > KILLS
 
 
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Service]:
+    """Two processes that share the embedded store."""
+    service = Service(tmp_path / "data", options=("--workers", "2"))
+    service.lrs("tenant", "create", TENANT)
+    service.start()
+    yield service
+    service.kill()
+
+
+def test_processes_that_share_the_embedded_store_lose_and_double_nothing_when_killed(processes: Service) -> None:
+    """Those of before go on for a moment beside those that were started after the kill."""
+    counts = kill_again_and_again(processes, 2, seed=3)
+    assert counts["acknowledged"] > 2
+
+
 # --- the server under it -------------------------------------------------------------------------------------
 
 

@@ -473,10 +473,12 @@ class Leaky(Stubborn):
         """None, it says."""
         return self._vault.living_keys(tenant, subject)
 
-    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+    def open_many(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+    ) -> list[Outcome]:
         """All of it."""
         self._times -= 1
-        return [Plain(b"{}")] * len(items) if self._times >= 0 else self._vault.open_many(tenant, items)
+        return [Plain(b"{}")] * len(items) if self._times >= 0 else self._vault.open_many(tenant, items, keep=keep)
 
 
 def test_an_erasure_after_which_something_opens_is_tried_again_and_certified_only_then(acme: Inside) -> None:

@@ -98,8 +98,8 @@ def test_the_description_names_every_operation_of_the_thin_way(acme: Inside) -> 
     paths = acme.http.get("/openapi.json").json()["paths"]
     for base, name in (("/xapi", ""), ("/xapi/1.0.3", "-1.0.3")):
         described = paths[f"{base}/statements"]
-        assert {method: one["operationId"] for method, one in described.items()} == {
-            method.lower(): f"{method.lower()}-statements{name}" for method in METHODS
+        assert {method: (one["summary"], one["operationId"]) for method, one in described.items()} == {
+            method.lower(): (f"{method} statements", f"{method.lower()}-statements{name}") for method in METHODS
         }
 
 

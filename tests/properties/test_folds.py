@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrs.domain import completion, progress
-from lrs.domain.facts import JOINS, NO_SESSION, Facts, fold
+from lrs.domain.facts import JOINS, NO_SESSION, Facts, fold, merge
 from lrs.domain.signals import LaunchMode, MoveOn, Signal, signal_of
 from lrs.domain.verbs import Verb
 
@@ -89,6 +89,15 @@ def test_no_order_changes_the_facts_their_bytes_or_the_results(signals: list[Sig
     assert written(facts) == written(reordered)
     assert completion.result(facts) == completion.result(reordered)
     assert progress.result(facts) == progress.result(reordered)
+
+
+@given(signals=some_signals, at=st.integers(0, 12))
+def test_facts_folded_apart_and_merged_are_those_folded_together(signals: list[Signal], at: int) -> None:
+    merged, more = folded(signals[:at]), folded(signals[at:])
+    before = written(more)
+    merge(merged, more)
+    assert written(merged) == written(folded(signals))
+    assert written(more) == before
 
 
 @given(signals=some_signals)

@@ -78,6 +78,7 @@ def test_a_header_is_looked_into_once_while_the_fence_stands(near: bool) -> None
         access = told.access()
         for _ in range(3):
             await access.caller(request("key", SECRET), Scope.STATEMENTS_WRITE)
+        await asyncio.sleep(0)
         told.moved += 1
         await access.caller(request("key", SECRET), Scope.STATEMENTS_WRITE)
         with pytest.raises(Forbidden):
@@ -85,6 +86,22 @@ def test_a_header_is_looked_into_once_while_the_fence_stands(near: bool) -> None
 
     asyncio.run(requests())
     assert told.asked == ["key", "key"]
+
+
+def test_a_near_fence_is_read_once_for_all_who_came_in_one_round_and_anew_for_who_comes_later() -> None:
+    told = Told()
+    read: list[int] = []
+    told.fence = lambda: read.append(told.moved) or told.moved  # type: ignore[method-assign, func-returns-value]
+
+    async def requests() -> None:
+        access = told.access()
+        for _ in range(2):
+            calls = (access.caller(request("key", SECRET), Scope.STATEMENTS_WRITE) for _ in range(8))
+            await asyncio.gather(*calls)
+            told.moved += 1
+
+    asyncio.run(requests())
+    assert read == [0, 1]
 
 
 @both

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from lrs.domain.completion import Completion, result
-from lrs.domain.facts import SESSIONS_MAX, Facts, fold
+from lrs.domain.facts import SESSIONS_MAX, Facts, fold, merge
 from lrs.domain.signals import LaunchMode, MoveOn, Signal
 from lrs.domain.verbs import Verb
 
@@ -192,4 +192,8 @@ def test_a_row_keeps_the_same_bounded_sessions_in_any_order() -> None:
     facts = folded(signals)
     assert len(facts) == SESSIONS_MAX
     assert folded(reversed(signals)) == facts
+    for at in (1, 40, SESSIONS_MAX + 10):
+        first, second = folded(signals[:at]), folded(signals[at:])
+        merge(second, first)
+        assert second == facts
     assert (result(facts).completion, result(facts).success) == (True, True)

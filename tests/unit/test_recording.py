@@ -72,15 +72,15 @@ def committed() -> Callable[[Writing, int], list[Any]]:
     def answers(writing: Writing, count: int) -> list[Any]:
         groups = GroupCommit(writing)
         drafts = [draft(statement(ADA)) for _ in range(count)]
-        first = groups.submit(TENANT, [draft(statement(ADA))])
+        groups.submit(TENANT, [Submission([draft(statement(ADA))])])
         assert writing.began.wait(WAIT)  # so that all that follow are one group
         writing.bad.add(drafts[1].id)
-        futures = [groups.submit(TENANT, [one]) for one in drafts]
+        submissions = [Submission([one]) for one in drafts]
+        groups.submit(TENANT, submissions)
         writing.may_go.set()
-        first.result(WAIT)
-        ended = [future.exception(WAIT) or "stored" for future in futures]
         groups.close()
-        return ended
+        assert all(one.done for one in submissions)
+        return [one.error or "stored" for one in submissions]
 
     return answers
 
@@ -101,15 +101,15 @@ def test_when_the_keys_can_not_be_reached_all_are_told(committed: Callable[[Writ
     assert [type(one) for one in committed(writing, 3)] == [KeyStoreUnavailable] * 3
 
 
-def test_a_caller_who_goes_away_takes_nothing_back() -> None:
-    writing = Writing(ValueError())
-    groups = GroupCommit(writing)
-    left, stays = (groups.submit(TENANT, [draft(statement(ADA))]) for _ in range(2))
-    assert not left.cancel()
-    writing.may_go.set()
-    assert left.result(WAIT)
-    assert stays.result(WAIT)
-    groups.close()
+def test_a_caller_who_goes_away_takes_nothing_back(system: System) -> None:
+    acme = inside(system)
+    left, stays = statement(ADA), statement(ADA)
+    recorder = Recorder(system.tenants, system.vault, system.opener, SystemClock())
+    futures = [recorder.record(TENANT, [draft(one)]) for one in (left, stays)]
+    assert not futures[0].cancel()
+    assert [future.result(WAIT) for future in futures] == [[UUID(left["id"])], [UUID(stays["id"])]]
+    recorder.close()
+    assert acme.get(left).status_code == 200
 
 
 def test_a_flood_on_some_tenants_does_not_starve_another() -> None:
@@ -126,11 +126,11 @@ def test_a_flood_on_some_tenants_does_not_starve_another() -> None:
 
     groups = GroupCommit(write)
     whole_group = [draft(statement(ADA))] * GROUP_DRAFTS_MAX
-    flood = [groups.submit(f"flooded-{n}", whole_group) for _ in range(30) for n in range(WORKERS)]
-    one = groups.submit("small", [draft(statement(ADA))])
+    for _ in range(30):
+        for n in range(WORKERS):
+            groups.submit(f"flooded-{n}", [Submission(whole_group)])
+    groups.submit("small", [Submission([draft(statement(ADA))])])
     began.set()
-    for future in (*flood, one):
-        future.result(WAIT)
     groups.close()
     assert served.index("small") <= 2 * WORKERS
     assert all(served.count(f"flooded-{n}") == 30 for n in range(WORKERS))
@@ -162,8 +162,8 @@ def record_together(acme: Inside, recorder: Recorder, *contents: Json) -> list[s
     """What becomes of these when they are one group."""
     submissions = [Submission([draft(one)]) for one in contents]
     assert recorder._write_group(TENANT, submissions) == []
-    ended = [one.future.exception(0) for one in submissions]
-    return [one.code if isinstance(one, LetheError) else "stored" for one in ended]
+    assert all(one.done for one in submissions)
+    return [one.error.code if isinstance(one.error, LetheError) else "stored" for one in submissions]
 
 
 @pytest.mark.parametrize("nth", [1, 2])
@@ -243,7 +243,7 @@ def test_in_one_group_each_record_is_sealed_for_the_period_of_its_own_kind(syste
     recorder = Recorder(system.tenants, system.vault, system.opener, NewYear())
     assert recorder._write_group(TENANT, submissions) == []
     recorder.close()
-    assert all(one.future.exception(0) is None for one in submissions)
+    assert all(one.done and one.error is None for one in submissions)
     periods = vault_rows(system.settings, "SELECT category, period FROM data_key ORDER BY 1")
     assert periods == [("exchange", "2027-01"), ("identity", ""), ("learning", "2027")]
     assert acme.known(ADA)

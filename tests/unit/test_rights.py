@@ -257,7 +257,9 @@ class Answering:
 
     outcome: Outcome
 
-    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+    def open_many(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+    ) -> list[Outcome]:
         """That outcome."""
         return [self.outcome] * len(items)
 

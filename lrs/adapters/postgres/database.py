@@ -97,7 +97,9 @@ class _Count:
 
 @functools.lru_cache(1_000)
 def _translated(sql: str) -> bytes:
-    return sql.replace("?", "%s").encode()
+    """With the server's own parameters: the driver would look for its own in each statement of many rows again."""
+    first, *others = sql.split("?")
+    return (first + "".join(f"${number}{text}" for number, text in enumerate(others, start=1))).encode()
 
 
 @functools.lru_cache(200)

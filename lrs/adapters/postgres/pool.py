@@ -54,6 +54,7 @@ _SESSION = (
     "SET lock_timeout = '5s'",
     "SET idle_in_transaction_session_timeout = '60s'",
     "SET jit = off",
+    "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
@@ -172,6 +173,7 @@ def open_replica_pool(url: str, role: str, connections: int) -> Pool:
 
 def _pool(info: str, role: str, connections: int, seconds: float) -> Pool:
     def configure(connection: Raw) -> None:
+        connection.cursor_factory = psycopg.RawCursor
         # One type for all numbers: what a statement is prepared for does not depend on their size.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         connection.execute(f"SET ROLE {role}")

@@ -62,12 +62,13 @@ def page_query(columns: str, selection: Selection, low: int, high: int, *, linke
     conditions = "".join(f" AND {sql}" for sql, _ in asked)
     branches = [
         f"FROM {one.tables} CROSS JOIN event e WHERE {one.condition}{one.at} > ? AND {one.at} <= ?"
-        f" AND e.position = {one.at}{conditions}"
+        # PostgreSQL may turn the join round, and would then walk the log from its end.
+        f" AND e.position = {one.at} AND e.position > ? AND e.position <= ?{conditions}"
         " AND NOT EXISTS (SELECT 1 FROM voided v WHERE v.target = e.originator_id)"
         f" ORDER BY {one.at} {order} LIMIT ?"
         for one in drivers
     ]
-    tail = [low, high, *(value for _, values in asked for value in values), limit]
+    tail = [low, high, low, high, *(value for _, values in asked for value in values), limit]
     values = [value for one in drivers for value in ([one.term, *tail] if one.condition else tail)]
     if len(branches) == 1:
         return f"SELECT {columns} {branches[0]}", values

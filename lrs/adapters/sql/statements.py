@@ -70,7 +70,7 @@ class StatementIndex:
     def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Recorded]:
         """First events of these streams, those that exist."""
         sql = f"SELECT {_COLUMNS} FROM event e WHERE originator_version = 1 AND originator_id IN ({{}})"
-        return {_stream(one): one for one in self._in_parts(sql, [one.bytes for one in ids])}
+        return {one.stream: one for one in self._in_parts(sql, [one.bytes for one in ids])}
 
     def at(self, positions: Sequence[int]) -> list[Recorded]:
         """The events at these positions, ascending."""
@@ -109,6 +109,15 @@ class StatementIndex:
                 for part in parts([one.bytes for one in ids])
                 for row in c.execute(f"SELECT target FROM voided WHERE target IN ({marks(part)})", part).fetchall()
             }
+
+    def voided_between(self, after: int, upto: int) -> set[UUID]:
+        """Which statements are voided of those after a position and up to another."""
+        sql = (
+            "SELECT v.target FROM event e CROSS JOIN voided v"
+            " WHERE e.position > ? AND e.position <= ? AND v.target = e.originator_id"
+        )
+        with self._database.read() as c:
+            return {UUID(bytes=row[0]) for row in c.execute(sql, (after, upto)).fetchall()}
 
     def named_blobs(self, names: Sequence[BlobName]) -> set[BlobName]:
         """Which of these blobs a live statement names."""
@@ -180,10 +189,4 @@ def _blind(key: bytes) -> Blind:
 
 def _recorded(row: Row) -> Recorded:
     position, stored, stream, version, topic, state = row
-    return Recorded(position, stored, StoredEvent(UUID(bytes=stream), version, topic, state or b""))
-
-
-def _stream(one: Recorded) -> UUID:
-    stream = one.event.originator_id
-    assert isinstance(stream, UUID)
-    return stream
+    return Recorded(position, stored, UUID(bytes=stream), version, topic, state or b"")

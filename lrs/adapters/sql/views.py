@@ -1,9 +1,7 @@
-"""Report views: rows by generation, one generation of each view live.
+"""Report views: rows are written with their tracking, found for reports, and rebuilt beside the live ones."""
 
-A rebuild fills a new generation beside the live one; making it live is one row. Tracking is the library's, one
-name a generation (``learning@3``), moved in the transaction that writes the rows.
-"""
-
+import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +12,27 @@ import orjson
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts, storable
+from lrs.adapters.sql.generations import (
+    COLUMNS,
+    KEY,
+    Asked,
+    drop_some,
+    forget_tracking,
+    generation_of,
+    live_of,
+    move_tracking,
+    same_between,
+    stretches,
+)
 from lrs.domain.signals import GROUPING_BYTES, grouping_digest
 from lrs.ports import Generation, ViewFilter, ViewKey, ViewRow
 
-_COLUMNS = "activity, registration, subject, first_at, last_at, groupings, facts"
 _ONE = "view = ? AND generation = ? AND activity = ? AND registration = ? AND subject = ?"
 _REGISTRATION_BYTES = 16
+_REGISTRATIONS_CACHED = 16_384
+# Rows are asked for in few different numbers, the last ones with one of them again: so each question is prepared
+# once and kept.
+_LOADED_TOGETHER = (1, 8, 128)
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -35,23 +48,29 @@ class SqlViewWriter:
         return self._load_each(of, keys) if self._near else self._load_by_subject(of, set(keys))
 
     def _load_each(self, of: Generation, keys: Iterable[ViewKey]) -> dict[ViewKey, ViewRow]:
-        # One prepared statement, asked again and again, is the fastest that SQLite has: there is no way to go.
+        wanted = {_key(key): key for key in keys}
+        asked = list(wanted)
         found: dict[ViewKey, ViewRow] = {}
-        sql = f"SELECT first_at, last_at, groupings, facts FROM view_row WHERE {_ONE}"
-        for key in keys:
-            if row := self._connection.execute(sql, (of.view, of.number, *_key(key))).fetchone():
-                found[key] = _view_row(key, *row)
+        for start in range(0, len(asked), _LOADED_TOGETHER[-1]):
+            part = asked[start : start + _LOADED_TOGETHER[-1]]
+            size = next(size for size in _LOADED_TOGETHER if size >= len(part))
+            part += part[:1] * (size - len(part))
+            rows = self._connection.execute(_load(size), [*itertools.chain(*part), of.view, of.number])
+            for number, first_at, last_at, groupings, facts in rows.fetchall():
+                key = wanted[part[number]]
+                found[key] = _view_row(key, first_at, last_at, groupings, facts)
         return found
 
     def _load_by_subject(self, of: Generation, keys: set[ViewKey]) -> dict[ViewKey, ViewRow]:
-        # Over a network, what a subject has besides costs less than a question for each row.
+        # PostgreSQL would join the rows that are asked for with all that there are; and over a network, what a
+        # subject has besides costs less than a question for each row.
         return {
             row.key: row
             for part in parts(list({key.subject.bytes for key in keys}))
             for row in map(
                 _whole_row,
                 self._connection.execute(
-                    f"SELECT {_COLUMNS} FROM view_row WHERE subject IN ({marks(part)})"
+                    f"SELECT {COLUMNS} FROM view_row WHERE subject IN ({marks(part)})"
                     " AND view = ? AND generation = ?",
                     (*part, of.view, of.number),
                 ).fetchall(),
@@ -112,7 +131,7 @@ class SqlViews:
     def live(self, view: str) -> Generation:
         """The generation that answers; a view never written has number 1 at position 0."""
         with self._database.read() as c:
-            return _live(c, view)
+            return live_of(c, view)
 
     @contextmanager
     def write(self, generations: Sequence[Generation], end: int) -> Iterator[SqlViewWriter]:
@@ -121,9 +140,9 @@ class SqlViews:
         with self._database.write() as c:
             self._hold_gate(c)
             for one in generations:
-                if one.number < _live(c, one.view).number:
+                if one.number < live_of(c, one.view).number:
                     raise RecordConflictError
-                _move_tracking(c, one, end)
+                move_tracking(c, one, end)
             yield SqlViewWriter(c, near=self._database.is_near)
 
     def _hold_gate(self, c: Connection) -> None:
@@ -134,43 +153,55 @@ class SqlViews:
         c.execute(f"SELECT one FROM gate{self._database.for_update}").fetchone()
 
     def begin(self, view: str) -> Generation:
-        """A new, empty generation beside the live one; what an unfinished one left is dropped."""
+        """A new, empty generation beside the live one; what unfinished ones left is dropped."""
         with self._database.write() as c:
             self._take_gate(c)
-            number = _live(c, view).number + 1
-            _drop(c, Generation(view, number, 0))
+            number = live_of(c, view).number + 1
+            forget_tracking(c, Generation(view, number, 0))  # whoever is at work on it finds out
+        self._clear(view)
         return Generation(view, number, 0)
 
     def same(self, one: Generation, other: Generation) -> bool:
-        """Whether two generations of a view hold the same rows now."""
+        """Whether two generations of a view hold the same rows. RecordConflictError when one of them is no longer
+        where the caller saw it."""
         with self._database.read() as c:
-            return _same(c, one, other)
+            if any(generation_of(c, seen.view, seen.number) != seen for seen in (one, other)):
+                raise RecordConflictError
+            return all(same_between(c, one, other, stretch) for stretch in stretches(c, one))
 
-    def swap(self, new: Generation) -> bool:
-        """Make the new generation the live one and drop the old; True when both held the same rows.
-        RecordConflictError while they are not at the same position."""
+    def swap(self, new: Generation) -> None:
+        """Make the new generation the live one and drop the old. RecordConflictError while they are not at one
+        position."""
         with self._database.write() as c:
             self._take_gate(c)
-            old = _live(c, new.view)
-            if old.number >= new.number or _generation(c, new.view, new.number).position != old.position:
+            old = live_of(c, new.view)
+            if old.number >= new.number or generation_of(c, new.view, new.number).position != old.position:
                 raise RecordConflictError
-            same = _same(c, old, new)
             c.execute(
                 "INSERT INTO view VALUES (?,?) ON CONFLICT (name) DO UPDATE SET generation = excluded.generation",
                 (new.view, new.number),
             )
-            _drop(c, old)
-        return same
+            forget_tracking(c, old)
+        self._clear(new.view)
+
+    def _clear(self, view: str) -> None:
+        """Drop the rows that nobody reads or writes, some a transaction: all in one would hold up everybody else.
+        What a process leaves that dies in between, the next rebuild drops; an erasure sees it, too."""
+        more = True
+        while more:
+            with self._database.write() as c:
+                self._hold_gate(c)
+                more = drop_some(c, view)
 
     def select(self, view: str, wanted: ViewFilter) -> list[ViewRow]:
         """Rows of the live view, ordered by activity, registration, subject."""
         if not storable(wanted.activity, wanted.cohort, *(wanted.after or ())):
             return []
         with self._database.read() as c:
-            live = _live(c, view)
+            live = live_of(c, view)
             condition, values = _condition(wanted, self._database.holds)
             found = c.execute(
-                f"SELECT {_COLUMNS} FROM view_row WHERE view = ? AND generation = ?{condition}"
+                f"SELECT {COLUMNS} FROM view_row WHERE view = ? AND generation = ?{condition}"
                 " ORDER BY activity, registration, subject LIMIT ?",
                 (live.view, live.number, *values, wanted.limit),
             )
@@ -187,42 +218,20 @@ class SqlViews:
             return int(c.execute("SELECT count(*) FROM alarm").fetchone()[0])
 
 
-def _live(c: Connection, view: str) -> Generation:
-    row = c.execute("SELECT generation FROM view WHERE name = ?", (view,)).fetchone()
-    return _generation(c, view, row[0] if row else 1)
-
-
-def _generation(c: Connection, view: str, number: int) -> Generation:
-    sql = "SELECT notification_id FROM tracking WHERE application_name = ?"
-    row = c.execute(sql, (_tracked(view, number),)).fetchone()
-    return Generation(view, number, row[0] if row else 0)
-
-
-def _tracked(view: str, number: int) -> str:
-    return f"{view}@{number}"
-
-
-def _move_tracking(c: Connection, of: Generation, end: int) -> None:
-    """On from where the caller saw it to ``end``, or not at all: another runner waits here, and then sees itself
-    beaten."""
-    if end <= of.position:
-        raise RecordConflictError
-    name = _tracked(of.view, of.number)
-    moved = c.execute(
-        "UPDATE tracking SET notification_id = ? WHERE application_name = ? AND notification_id = ?",
-        (end, name, of.position),
-    ).rowcount
-    if moved == 0 and of.position == 0:
-        moved = c.execute(
-            "INSERT INTO tracking VALUES (?,?) ON CONFLICT (application_name) DO NOTHING", (name, end)
-        ).rowcount
-    if moved == 0:
-        raise RecordConflictError
+@functools.cache
+def _load(size: int) -> str:
+    wanted = ",".join(f"({number},?,?,?)" for number in range(size))
+    return (
+        f"WITH wanted (number, activity, registration, subject) AS (VALUES {wanted})"
+        " SELECT wanted.number, first_at, last_at, groupings, facts FROM wanted"
+        " CROSS JOIN view_row r WHERE r.activity = wanted.activity AND r.registration = wanted.registration"
+        " AND r.subject = wanted.subject AND r.view = ? AND r.generation = ?"
+    )
 
 
 def _rows(c: Connection, of: Generation) -> Iterator[tuple[Any, ...]]:
     found = c.execute(
-        f"SELECT {_COLUMNS} FROM view_row WHERE view = ? AND generation = ?"
+        f"SELECT {COLUMNS} FROM view_row WHERE view = ? AND generation = ?"
         " ORDER BY activity, registration, subject",
         (of.view, of.number),
     )
@@ -231,28 +240,8 @@ def _rows(c: Connection, of: Generation) -> Iterator[tuple[Any, ...]]:
             yield (activity, _registration_text(registration), *others)
 
 
-def _same(c: Connection, one: Generation, other: Generation) -> bool:
-    counts = [_count(c, one), _count(c, other)]
-    (equal,) = c.execute(
-        f"SELECT count(*) FROM view_row a JOIN view_row b USING (view, {_COLUMNS})"
-        " WHERE view = ? AND a.generation = ? AND b.generation = ?",
-        (one.view, one.number, other.number),
-    ).fetchone()
-    return counts == [equal] * 2
-
-
-def _count(c: Connection, of: Generation) -> int:
-    sql = "SELECT count(*) FROM view_row WHERE view = ? AND generation = ?"
-    return int(c.execute(sql, (of.view, of.number)).fetchone()[0])
-
-
-def _drop(c: Connection, of: Generation) -> None:
-    c.execute("DELETE FROM view_row WHERE view = ? AND generation = ?", (of.view, of.number))
-    c.execute("DELETE FROM tracking WHERE application_name = ?", (_tracked(of.view, of.number),))
-
-
-def _condition(wanted: ViewFilter, holds: str) -> tuple[str, list[Any]]:
-    asked: list[tuple[str, list[Any]]] = []
+def _condition(wanted: ViewFilter, holds: str) -> Asked:
+    asked: list[Asked] = []
     if wanted.subjects is not None:
         asked.append((f"subject IN ({marks(wanted.subjects)})", [one.bytes for one in wanted.subjects]))
     if wanted.without:
@@ -271,7 +260,7 @@ def _condition(wanted: ViewFilter, holds: str) -> tuple[str, list[Any]]:
     if wanted.after is not None:
         activity, registration, subject = wanted.after
         key = [activity, _registration_bytes(registration), bytes.fromhex(subject)]
-        asked.append(("(activity, registration, subject) > (?, ?, ?)", key))
+        asked.append((f"{KEY} > (?, ?, ?)", key))
     return "".join(f" AND {sql}" for sql, _ in asked), [value for _, values in asked for value in values]
 
 
@@ -289,6 +278,7 @@ def _view_row(key: ViewKey, first_at: int, last_at: int, packed: bytes, facts: s
     return ViewRow(key, first_at, last_at, frozenset(groupings), orjson.loads(facts))
 
 
+@functools.lru_cache(_REGISTRATIONS_CACHED)
 def _registration_bytes(registration: str) -> bytes:
     """A registration as its UUID's 16 bytes; what is none (nobody could have recorded it) by its text."""
     if _UUID.fullmatch(registration):

@@ -22,13 +22,10 @@ from lrs.domain.errors import VaultRefused
 
 LATEST = 1
 _SHA256 = {1: "a4358143745d285bb6ba554a7a5c429ec3632e0e9f8006d363559c4d79152e6a"}
+KNOWN = (0, *_SHA256)
+"""Numbers that an envelope may say."""
 # Measured with the dictionary on bodies of 1.5 kB: 365 bytes in 4.6 us, where level 1 leaves 393 in 3.7 us.
 _LEVEL = 3
-
-
-def is_known(version: int) -> bool:
-    """Whether there is a dictionary of this number, or no need of one."""
-    return version == 0 or version in _SHA256
 
 
 @functools.cache
@@ -53,7 +50,7 @@ class _Contexts(threading.local):
 
     def __init__(self) -> None:
         latest = dictionary(LATEST)
-        self.compress = zstandard.ZstdCompressor(_LEVEL, dict_data=latest, write_dict_id=False).compress
+        self.compressor = zstandard.ZstdCompressor(_LEVEL, dict_data=latest, write_dict_id=False)
         self.decompress = [
             zstandard.ZstdDecompressor(dict_data=dictionary(version) if version else None).decompress
             for version in range(LATEST + 1)
@@ -67,7 +64,15 @@ def _contexts() -> _Contexts:
 
 def compress(data: bytes) -> bytes:
     """One frame, made with the latest dictionary."""
-    return _contexts().compress(data)
+    return _contexts().compressor.compress(data)
+
+
+def compress_all(parts: list[bytes]) -> list[bytes]:
+    """A frame for each, in one go."""
+    if len(parts) == 1 or not all(parts):  # the library refuses empty ones in one go
+        return [compress(data) for data in parts]
+    frames = _contexts().compressor.multi_compress_to_buffer([*parts])
+    return [frames[at].tobytes() for at in range(len(frames))]
 
 
 def decompress(version: int, frame: bytes, bytes_max: int) -> bytes | None:

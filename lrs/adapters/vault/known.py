@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from lrs.adapters.vault.envelope import DataKey
-from lrs.domain.sealing import Erased, Expired, Slot
+from lrs.domain.sealing import Erased, Expired, Place, Plain, Slot
 
 # Entries kept; beyond, the table is emptied. At about 1 kB a key, 100 MB at most.
 ENTRIES_MAX = 100_000
+# Opened parts that are kept, agent objects of some 200 bytes each: at about 600 bytes an entry, 20 MB at most.
+OPENED_MAX = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ KeyState = SubjectKey | Erased | Expired
 
 @dataclass(slots=True)
 class Known:
-    """Caches of one fence reading. ``by_kid`` also remembers keys that are known to be dead."""
+    """Caches of one fence reading. ``by_kid`` also remembers keys that are known to be dead; ``opened`` what was
+    asked for again and again, by its tenant, place and envelope."""
 
     epoch: int
     sequence: int
@@ -48,6 +51,7 @@ class Known:
     digest_keys: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
     denied: dict[str, frozenset[UUID]] = field(default_factory=dict)
     tenants: dict[str, TenantKeys] = field(default_factory=dict)
+    opened: dict[tuple[str, Place, bytes], Plain] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Keep every table within its limit. Other threads are at work in them: whoever needs an entry for
@@ -55,3 +59,5 @@ class Known:
         for table in (self.by_kid, self.by_slot, self.directory, self.digest_keys):
             if len(table) > ENTRIES_MAX:
                 table.clear()
+        if len(self.opened) > OPENED_MAX:
+            self.opened.clear()

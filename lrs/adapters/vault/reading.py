@@ -20,7 +20,7 @@ from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
 from lrs.domain.agents import Identifier, lookups_of
 from lrs.domain.errors import LimitExceeded
-from lrs.domain.sealing import Category, Place, Sealed, Slot
+from lrs.domain.sealing import Category, Part, Place, Sealed, Slot
 from lrs.domain.subjects import State
 from lrs.ports import StaleFence
 
@@ -213,12 +213,19 @@ class VaultReading:
     ) -> Sealed:
         """``data`` sealed so that the key of any one owner opens it, or with ``all_of`` only those of all
         together. StaleFence. LimitExceeded for what could never be opened again."""
-        if not 0 < len(owners) <= envelope.OWNERS_MAX:
+        return self.seal_all([Part(owners, category, period, place, data, all_of)])[0]
+
+    def seal_all(self, parts: Sequence[Part]) -> list[Sealed]:
+        """Each part sealed; the errors of ``seal``."""
+        ready = [(part.place, self._keys_of(part), part.data, part.all_of) for part in parts]
+        return [Sealed(one) for one in envelope.seal_all(self._tenant, ready)]
+
+    def _keys_of(self, part: Part) -> list[envelope.DataKey]:
+        if not 0 < len(part.owners) <= envelope.OWNERS_MAX:
             raise LimitExceeded(f"a sealed part has at least 1 and at most {envelope.OWNERS_MAX} owners")
-        if len(data) > envelope.OPENED_BYTES_MAX:
+        if len(part.data) > envelope.OPENED_BYTES_MAX:
             raise LimitExceeded(f"a sealed part holds at most {envelope.OPENED_BYTES_MAX} bytes")
-        keys = [self._key(Slot(owner, category, period)).key for owner in owners]
-        return Sealed(envelope.seal(self._tenant, place, keys, data, all_of=all_of))
+        return [self._key(Slot(owner, part.category, part.period)).key for owner in part.owners]
 
     def digest(self, subject: UUID, data: bytes) -> bytes:
         """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""

@@ -221,21 +221,44 @@ class KeyVault:
 
     # --- opening ---------------------------------------------------------------------------------------------
 
-    def open_many(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
-        """Each item's outcome, in order. The fence is read for every 500."""
+    def open_many(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+    ) -> list[Outcome]:
+        """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
+        whoever asks again while the fence stands."""
         outcomes: list[Outcome] = []
+        opening = self._open_kept if keep else self._open_fenced
         for start in range(0, len(items), FENCED_OPENINGS_MAX):
-            outcomes += self._open_fenced(tenant, items[start : start + FENCED_OPENINGS_MAX])
+            outcomes += opening(tenant, items[start : start + FENCED_OPENINGS_MAX])
         return outcomes
 
-    def _open_fenced(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
-        parsed = [_parse(sealed) for _, sealed in items]
-        kids = {kid for found in parsed if found for kid in found.kids}
+    def _open_kept(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
         try:
-            verdicts = self._verdicts(tenant, kids)
+            kept = self._look().opened
         except KeyStoreUnavailable:
             return [Unavailable()] * len(items)
-        return [_open_one(verdicts, tenant, place, found) for (place, _), found in zip(items, parsed, strict=True)]
+        names = [(tenant, place, sealed.envelope) for place, sealed in items]
+        outcomes: list[Outcome | None] = [kept.get(name) for name in names]
+        missing = [at for at, outcome in enumerate(outcomes) if outcome is None]
+        for at, outcome in zip(missing, self._open_fenced(tenant, [items[at] for at in missing]), strict=True):
+            outcomes[at] = outcome
+            if isinstance(outcome, Plain):
+                # Into the reading from before: if the fence has moved since, nobody looks there.
+                kept[names[at]] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _open_fenced(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+        if not items:
+            return []
+        owners = [_owners(sealed) for _, sealed in items]
+        try:
+            verdicts = self._verdicts(tenant, {kid for kids in owners for kid in kids})
+        except KeyStoreUnavailable:
+            return [Unavailable()] * len(items)
+        return [
+            _open_one(verdicts, tenant, place, sealed.envelope, kids)
+            for (place, sealed), kids in zip(items, owners, strict=True)
+        ]
 
     def _verdicts(self, tenant: str, kids: set[bytes]) -> dict[bytes, KeyState | Denied]:
         """What may be done with these keys now; one that is nowhere is absent."""
@@ -414,11 +437,12 @@ def _entry_of(connection: Connection, tenant: str, subject: UUID) -> Destroyed |
     return Destroyed(row[0], tenant, subject, ERASED, tuple(kid[0] for kid in kids))
 
 
-def _parse(sealed: Sealed) -> envelope.Envelope | None:
+def _owners(sealed: Sealed) -> tuple[bytes, ...]:
+    """The ids of the keys that open it; none where it is no envelope."""
     try:
-        return envelope.parse(sealed.envelope)
+        return envelope.kids_of(sealed.envelope)
     except envelope.EnvelopeInvalid:
-        return None
+        return ()
 
 
 def _verdict(state: KeyState, denied: frozenset[UUID]) -> KeyState | Denied:
@@ -427,33 +451,31 @@ def _verdict(state: KeyState, denied: frozenset[UUID]) -> KeyState | Denied:
 
 
 def _open_one(
-    known: Mapping[bytes, KeyState | Denied], tenant: str, place: Place, found: envelope.Envelope | None
+    known: Mapping[bytes, KeyState | Denied], tenant: str, place: Place, sealed: bytes, kids: tuple[bytes, ...]
 ) -> Outcome:
     """The outcome of one part. Any owner's key will do; without one, the gentlest true verdict is given only
     if every owner has a verdict: a single unknown key makes it an alarm."""
-    if found is None:
+    if not kids:
         return Corrupt("the envelope is malformed")
-    verdicts = [known.get(kid) for kid in found.kids]
-    if found.needs_all:
-        return _open_for_all(verdicts, tenant, place, found)
-    for verdict in verdicts:
-        if isinstance(verdict, SubjectKey):
+    if envelope.needs_all(sealed):
+        return _open_for_all([known.get(kid) for kid in kids], tenant, place, sealed)
+    for kid in kids:
+        state = known.get(kid)
+        if isinstance(state, SubjectKey):
             try:
-                return Plain(envelope.open_with(tenant, place, found, verdict.key))
+                return Plain(envelope.open_with(tenant, place, sealed, state.key))
             except envelope.EnvelopeInvalid:
                 return Corrupt("the seal does not open in this place")
-    return _unopened(verdicts)
+    return _unopened([known.get(kid) for kid in kids])
 
 
-def _open_for_all(
-    verdicts: list[KeyState | Denied | None], tenant: str, place: Place, found: envelope.Envelope
-) -> Outcome:
+def _open_for_all(verdicts: list[KeyState | Denied | None], tenant: str, place: Place, sealed: bytes) -> Outcome:
     """The outcome of a part that takes the keys of all its owners: one that died is the end of it."""
     keys = [verdict.key for verdict in verdicts if isinstance(verdict, SubjectKey)]
     if len(keys) < len(verdicts):
         return _unopened([verdict for verdict in verdicts if not isinstance(verdict, SubjectKey)], worst=True)
     try:
-        return Plain(envelope.open_with_all(tenant, place, found, keys))
+        return Plain(envelope.open_with_all(tenant, place, sealed, keys))
     except envelope.EnvelopeInvalid:
         return Corrupt("the seal does not open in this place")
 
