@@ -28,6 +28,7 @@ class Replicated:
         self._replica = replica
         self._primary = primary
         self._failed = -_PAUSE_SECONDS
+        self._has_heard = False
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -38,6 +39,11 @@ class Replicated:
     def _snapshot(self, stack: ExitStack) -> Connection:
         if monotonic() - self._failed >= _PAUSE_SECONDS:
             try:
+                if (
+                    not self._has_heard
+                ):  # a snapshot without the schema would begin, and fail at the first question
+                    self._replica.look("position", "head")
+                    self._has_heard = True
                 return stack.enter_context(self._replica.read())
             except PersistenceError:
                 self._failed = monotonic()
