@@ -30,6 +30,8 @@ from lrs.adapters.vault.known import SubjectKey
 from lrs.bootstrap import System, build
 from lrs.config import Settings
 from lrs.domain.documents import Context, Resource
+from lrs.domain.events import StatementWithAttachments
+from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import STORES, embedded, environment, on_postgres, vault_rows
 from tests.postgres import Databases, Server
 from tests.running import Service
@@ -201,6 +203,7 @@ BAD_STATEMENTS: list[Json] = [
 ]
 
 AGENT = json.dumps(BY_MBOX)
+PARTS = (("Content-Type", f"multipart/mixed; boundary={WORD}"),)
 REQUESTS: list[Wrong] = [
     *(Wrong("POST", "/xapi/statements", one) for one in BAD_STATEMENTS),
     Wrong("POST", "/xapi/statements", [statement(GRACE), *BAD_STATEMENTS]),
@@ -210,6 +213,13 @@ REQUESTS: list[Wrong] = [
     Wrong("PUT", f"/xapi/statements?statementId={WORD}", statement(BY_MBOX)),
     Wrong("PUT", f"/xapi/statements?statementId={uuid4()}", statement(BY_MBOX)),
     Wrong("GET", "/xapi/statements", headers=(("X-Experience-API-Version", WORD),)),
+    Wrong("POST", "/xapi/statements?method=PUT", content=f"content={WORD}&statementId={WORD}".encode()),
+    Wrong("POST", f"/xapi/statements?method={WORD}", content=f"{WORD}={WORD}".encode()),
+    Wrong("POST", "/xapi/statements?method=GET", content=f"agent={WORD}&{WORD}={WORD}".encode()),
+    *(
+        Wrong("POST", "/xapi/statements", content=body, headers=PARTS)
+        for body in (WORD.encode(), f"--{WORD}\r\n{WORD}: {WORD}\r\n\r\n{WORD}\r\n--{WORD}--".encode())
+    ),
     *(
         query("/xapi/statements", **{name: WORD})
         for name in ("statementId", "agent", "verb", "since", "registration", "limit", "format", "cursor", WORD)
@@ -266,6 +276,23 @@ def answered(http: httpx2.Client, wrong: Wrong) -> httpx2.Response:
     )
 
 
+def send_files(http: httpx2.Client, her: Json) -> None:
+    """Two files of hers, one of them a form in the alternate syntax, and one that is refused."""
+    essay = f"{WORD} essay ".encode() * 10_000
+    said = statement(her, attachments=[attachment(essay, display={"en": f"{WORD} file"})])
+    for body, status in (
+        (body_of(statements_part(said), part(essay)), 200),
+        (body_of(statements_part(said), part(essay + b"!", X_Experience_API_Hash=attachment(essay)["sha2"])), 400),
+        (body_of(statements_part(said), part(essay, X_Secret=WORD), part(WORD.encode())), 400),
+    ):
+        answer = http.post("/xapi/statements", content=body, headers=content_type())
+        assert answer.status_code == status, answer.text
+        assert WORD not in answer.text
+    written = statement(her, "wrote")
+    form = {"content": json.dumps(written), "statementId": written["id"]}
+    assert http.post("/xapi/statements?method=PUT", data=form).status_code == 204
+
+
 def check_refusals(http: httpx2.Client) -> None:
     """Every wrong request is refused, and nothing of it is said again."""
     for wrong in REQUESTS:
@@ -283,6 +310,7 @@ def let_her_live(acme: Asking) -> Json:
     """She is recorded, reported, exported and asked for, and meets every error; her export's request."""
     for her in (BY_MBOX, BY_SHA1, BY_ACCOUNT, BY_OPENID):
         acme.post(*her_statements(her))
+        send_files(acme.http, her)
         assert len(acme.found_by(her)) >= 6
         acme.found(agent=json.dumps(her), limit="1")
         acme.ask_model(
@@ -339,7 +367,9 @@ def her_keys(system: System, acme: Inside) -> list[bytes]:
     """Her raw data keys, from the memory of a vault that has just used them all."""
     subjects = {acme.known(her) for her in PERSON}
     store = system.tenants.store("acme")
-    system.opener.bodies(store, store.statements.read(0, 10_000))
+    bodies = system.opener.bodies(store, store.statements.read(0, 10_000))
+    with_files = [one.event for one in bodies if isinstance(one.event, StatementWithAttachments)]
+    assert system.attached.attachments.found("acme", with_files)
     newest = store.statements.newest_agents(subjects)
     system.opener.agents(store, [(subject, n) for subject, last in newest.items() for n in range(2, last + 1)])
     for her in PERSON:
@@ -408,13 +438,14 @@ def test_a_persons_name_words_and_keys_are_found_nowhere_before_and_after_the_er
             keys = her_keys(system, inside(system))
         finally:
             system.close()
-        # identity, learning, documents and exchange, for each of her three subjects; the keys are sealed, too.
-        assert len(keys) == 12
+        # identity, learning, documents, attachments and exchange, for each of her three subjects: the keys are
+        # sealed, too.
+        assert len(keys) == 15
         assert kept.found(keys_of(keys)) == {}
         wrapped = wrapped_keys(service.settings)
         erasure = acme.request("erase", *PERSON, reason=f"{WORD} asked for it")
         assert acme.done(erasure)["detail"] == {"subjects_erased": 3}
-        assert len(wrapped - wrapped_keys(service.settings)) == 12
+        assert len(wrapped - wrapped_keys(service.settings)) == 15
         assert kept.found(words() | keys_of(keys)) == {}
         check_nothing_is_said_of_her(acme, export, erasure)
         check_refusals(http)

@@ -145,6 +145,7 @@ def test_the_process_that_leads_sweeps_by_itself(acme: Inside, monkeypatch: pyte
     leading.stop()
     following.stop()
     assert not path.exists()
+    assert sweeper(acme, ["acme"]).round() == 0  # nothing is left to say anything about
 
 
 def test_a_sweep_that_is_told_to_stop_or_can_not_ask_does_nothing(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrs.domain.events import ExchangeRecorded, StatementRecorded
+from lrs.domain.events import ExchangeRecorded, StatementRecorded, StatementWithAttachments
 from lrs.domain.sealing import Sealed
 
 PEOPLE = st.lists(st.tuples(st.uuids(), st.integers(0, 2**32 - 1)), max_size=30).map(tuple)
@@ -41,3 +41,12 @@ def test_other_bytes_are_no_event(kind: type[StatementRecorded | ExchangeRecorde
         return  # any 16 bytes are an id
     with pytest.raises((ValueError, struct.error)):
         kind.decode(uuid4(), 1, state)
+
+
+def test_a_statement_without_attachments_is_none_with_them_and_the_other_way_round() -> None:
+    plain = StatementRecorded(uuid4(), 1, "1.0.3", uuid4(), None, (), Sealed(b"body"))
+    attached = StatementWithAttachments(uuid4(), 1, "1.0.3", uuid4(), None, (), Sealed(b"body"), ())
+    with pytest.raises(ValueError, match="statement-recorded/2"):
+        StatementWithAttachments.decode(plain.originator_id, 1, plain.encode())
+    with pytest.raises(ValueError, match="statement-recorded/1"):
+        StatementRecorded.decode(attached.originator_id, 1, attached.encode())
