@@ -125,11 +125,14 @@ class Tenants:
 
     def application(self, name: str) -> LetheApplication:
         """The tenant's event-sourced application."""
-        recorder = self._stores.open(name).recorder
+        return self.application_of(self._stores.open(name))
+
+    def application_of(self, store: TenantStore) -> LetheApplication:
+        """The same over a store that was opened before, for what was worked out on it."""
         with self._lock:
-            found = self._applications.get(name)
-            if found is None or found.recorder is not recorder:
-                found = self._applications[name] = LetheApplication(recorder)
+            found = self._applications.get(store.tenant)
+            if found is None or found.recorder is not store.recorder:
+                found = self._applications[store.tenant] = LetheApplication(store.recorder)
             return found
 
     def has_credential(self, name: str, credential: UUID) -> bool:

@@ -120,6 +120,7 @@ class Asking:
         statements: list[Json] = answer.json()["statements"]
         while more := answer.json()["more"]:
             answer = self.http.get(more)
+            assert answer.status_code == 200, answer.text
             statements += answer.json()["statements"]
         return statements
 

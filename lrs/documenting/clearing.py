@@ -33,8 +33,7 @@ class DocumentClearer:
     def delete_all(self, tenant: str, context: Context, authority: UUID) -> None:
         """Delete all documents of a context, of every registration where it names none. SubjectBusy, Overloaded,
         StoreUnavailable, KeyStoreUnavailable: some may be deleted then, and asking again goes on."""
-        store = self.tenants.store(tenant)
-        while _until_done(lambda: self._delete_some(store, context, authority)):
+        while _until_done(lambda: self._delete_some(self.tenants.store(tenant), context, authority)):
             pass
 
     def _delete_some(self, store: TenantStore, context: Context, authority: UUID) -> bool:
@@ -46,7 +45,7 @@ class DocumentClearer:
         rows = None if owner is None else next(pages(store, reading, owner, context), None)
         if rows:
             ended = [deletion(row, authority) for row in rows]
-            self.tenants.application(store.tenant).append(
+            self.tenants.application_of(store).append(
                 [event for _, event in ended],
                 documents_gone=[gone for gone, _ in ended],
                 fence_sequence=reading.sequence,

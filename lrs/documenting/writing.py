@@ -114,18 +114,18 @@ class DocumentWriter:
 
     def _write_group(self, tenant: str, group: list[Waiting]) -> list[Waiting]:
         """Write and answer the group; give back who has to wait for an erasure."""
-        store, busy = self._tenants.store(tenant), []
+        busy: list[Waiting] = []
         while group:
-            held_up, group = self._write_together(store, group)
+            held_up, group = self._write_together(tenant, group)
             busy += held_up
         return busy
 
-    def _write_together(self, store: TenantStore, group: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+    def _write_together(self, tenant: str, group: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
         """Write what goes into one transaction; who has to wait for an erasure, and who for the next one."""
         for _ in range(CONFLICTS_MAX):
             group = [one for one in group if not one.done]
             try:
-                return self._attempt(store, group) if group else ([], [])
+                return self._attempt(self._tenants.store(tenant), group) if group else ([], [])
             except (StaleFence, RecordConflictError):
                 continue
             except OUTAGES as error:
@@ -218,7 +218,7 @@ class DocumentWriter:
     def _append(self, store: TenantStore, reading: Reading, append: _Append) -> None:
         """Step 4. RecordConflictError, StaleFence: somebody was faster."""
         try:
-            self._tenants.application(store.tenant).append(
+            self._tenants.application_of(store).append(
                 append.events,
                 documents=append.documents,
                 documents_gone=append.gone,

@@ -64,11 +64,14 @@ class Recorder:
 
     def _write_group(self, tenant: str, group: list[Submission]) -> list[Submission]:
         """Write the group and answer it; give back whoever has to wait for an erasure."""
-        store = self._tenants.store(tenant)
+        store: TenantStore | None = None
         known: dict[UUID, Recorded] = {}
         for _ in range(_ATTEMPTS_MAX):
             group = [one for one in group if not one.done]  # who was refused before the fence moved
             try:
+                opened = self._tenants.store(tenant)
+                if opened is not store:  # on another server: what was found on the one before may be lost
+                    store, known = opened, {}
                 waiting = self._attempt_or_look(store, group, known)
             except StaleFence:
                 pass
@@ -83,7 +86,8 @@ class Recorder:
                 if waiting is not None:
                     self._notify(tenant)
                     return waiting
-            self._known_agents.pop(store, None)
+            if store is not None:
+                self._known_agents.pop(store, None)
         for submission in group:
             submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))
         return []
@@ -117,7 +121,7 @@ class Recorder:
                 found=found,
             )
             plan = planner.plan(drafts)
-            self._tenants.application(store.tenant).append(
+            self._tenants.application_of(store).append(
                 plan.events,
                 index=plan.index,
                 agents=plan.agents,

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from lrs.adapters.clock import SystemClock
+from lrs.adapters.postgres.stores import PostgresStores
 from lrs.bootstrap import System
 from lrs.domain.errors import KeyStoreUnavailable, LetheError, StatementConflict, StoreUnavailable
 from lrs.recording.drafts import Draft, exchange_draft, exchange_stream, statement_draft
@@ -196,6 +197,35 @@ def test_a_record_resolved_before_an_erasure_is_not_written_past_it(system: Syst
     assert acme.known(ADA) != old
     assert acme.left_of(old) == {}
     assert [one["id"] for one in acme.found_by(ADA)] == [new["id"]]
+
+
+@dataclass
+class MovingClock:
+    """A clock at which, when it is first read, a stand-by takes the server's place."""
+
+    stores: PostgresStores
+    read: int = 0
+
+    def now(self) -> datetime:
+        """Now."""
+        self.read += 1
+        if self.read == 1:
+            self.stores.pool.servers += 1
+            self.stores.forget()
+        return datetime.now(UTC)
+
+
+def test_what_was_worked_out_on_one_server_is_not_written_on_another(system: System) -> None:
+    """The other may lack the keys that it was sealed under."""
+    if not isinstance(system.stores, PostgresStores):
+        return  # a file is on no server
+    acme, clock = inside(system), MovingClock(system.stores)
+    recorder = Recorder(system.tenants, system.vault, system.opener, clock)
+    new = statement(ADA)
+    assert record_together(acme, recorder, new) == ["stored"]
+    recorder.close()
+    assert clock.read == 2
+    assert acme.get(new).status_code == 200
 
 
 def test_the_same_new_person_sent_by_many_at_once_is_one_subject(system: System) -> None:

@@ -103,6 +103,7 @@ class Pool(ConnectionPool[Raw]):
     # Told, over the first connection to it, of another server than that of the connections before: a stand-by that
     # was promoted may lack what was committed last. No connection is used before it has heard.
     other_server: Callable[[Raw], None] = staticmethod(lambda _: None)
+    servers = 0  # others than the first, so far
     _server: Any = None
     _in_vain = False
 
@@ -110,6 +111,7 @@ class Pool(ConnectionPool[Raw]):
         """Look where a new connection leads. A server that was only started again counts as another."""
         server = connection.execute("SELECT pg_postmaster_start_time()::text").fetchone()
         if self._server is not None and server != self._server:
+            self.servers += 1
             self.other_server(connection)
         self._server = server
 

@@ -1,13 +1,14 @@
 """The store on PostgreSQL: a schema a tenant and one for the control store, over one pool."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import psycopg
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import OperationalError, PersistenceError
 
-from lrs.adapters.postgres.database import Database
+from lrs.adapters.postgres.database import Connection, Database
 from lrs.adapters.postgres.migrating import create_tenant, drop_tenant
 from lrs.adapters.postgres.pool import MIGRATE, Pool, open_pool, open_replica_pool, store_error
 from lrs.adapters.postgres.replica import Replicated
@@ -16,6 +17,24 @@ from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sql.statements import TERM_KEY_BYTES
 from lrs.adapters.sql.store import SqlTenantStore
 from lrs.domain.errors import StoreNotMigrated
+
+
+class TenantDatabase(Database):
+    """A tenant's schema on the server of this moment. A stand-by that took its place may lack what was committed
+    last, in the vault too: what was worked out before must not be written there, so it is refused and worked out
+    afresh, on a store that is opened again."""
+
+    def __init__(self, pool: Pool, schema: str, error: Callable[[psycopg.Error], Exception]) -> None:
+        self._servers = pool.servers
+        super().__init__(pool, schema, error)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction. OperationalError on another server."""
+        with super().write() as connection:
+            if self.pool.servers != self._servers:
+                raise OperationalError("the store is on another server now")
+            yield connection
 
 
 class PostgresStores:
@@ -47,7 +66,7 @@ class PostgresStores:
         found = opened.get(tenant)
         if found is None:
             # Without a lock: while the database is away, everybody would wait here for everybody else.
-            database = Database(self.pool, schema_of(tenant), store_error)
+            database = TenantDatabase(self.pool, schema_of(tenant), store_error)
             check_version(database)
             store = SqlTenantStore(tenant, database, self._now, self._reads(tenant, database))
             # Into what was open when this began: if that was forgotten meanwhile, nobody looks there.
