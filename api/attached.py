@@ -17,8 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from api.bodies import parse_json
 from api.multipart import Outgoing, Received, outgoing, read_multipart
+from api.reading import parse_json
 from api.shapes import check_statement
 from lrs.attachments import Attachments
 from lrs.domain.attachments import check_data, hash_of, is_signature, without_signatures

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 
-from api.reading import parse_json as parse_json
+from api.reading import parse_json
 from lrs.domain.errors import InvalidRequest, LimitExceeded
 
 BODY_BYTES_MAX = 16 * 1024 * 1024

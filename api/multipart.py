@@ -8,7 +8,7 @@ and spooled as it comes. Out: the same, the other way round. No file is ever in 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -24,7 +24,8 @@ from multipart import (
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.bodies import BODY_BYTES_MAX, STATEMENT_BYTES_MAX, check_parts, parse_json
+from api.bodies import BODY_BYTES_MAX, STATEMENT_BYTES_MAX, check_parts
+from api.reading import parse_json
 from lrs.attachments import Attachment
 from lrs.domain.attachments import SHA2_BY_DIGITS, attachments_of, hash_of, is_signature
 from lrs.domain.errors import InvalidRequest, LimitExceeded
@@ -124,7 +125,7 @@ class Intake:
         headers = _headers(segment)
         if not self._parts:
             return _Statements(headers)
-        return _File(headers, self._cited, self._files.enter_context(_closing(self._spool())))
+        return _File(headers, self._cited, self._files.enter_context(closing(self._spool())))
 
     def _end(self) -> None:
         part, self._part = self._part, None
@@ -268,19 +269,6 @@ def _refusal(error: MultipartError) -> InvalidRequest | LimitExceeded:
             f" a part at most {HEADERS_MAX} headers of {HEADER_BYTES_MAX} bytes"
         )
     return InvalidRequest(_MALFORMED)
-
-
-class _closing:  # noqa: N801  (as contextlib's)
-    """Closes a spool at the end."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-
-    def __enter__(self) -> Spool:
-        return self._spool
-
-    def __exit__(self, *_: object) -> None:
-        self._spool.close()
 
 
 # --- out -----------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ import pytest
 
 from lrs.bootstrap import build
 from tests.kept import Kept
-from tests.places import STORES, new_place
+from tests.places import STORES, environment, new_place
 from tests.postgres import Databases
+from tests.running import Service
 from tests.subjects import TENANT, Inside, inside
 
 
@@ -26,3 +27,18 @@ def shared_acme(
 def kept(shared_acme: Inside) -> Kept:
     """Somebody of whom nothing is kept yet, in the tenant acme, asked with all scopes."""
     return Kept(shared_acme)
+
+
+@pytest.fixture(scope="module", params=STORES)
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
+) -> Iterator[tuple[Service, tuple[str, str]]]:
+    """A service that a module's tests share, with the tenant acme and a key to everything of it."""
+    place = new_place(request.param, tmp_path_factory.mktemp("shared") / "data", postgres)
+    service = Service(place.data_dir, environment=environment(place))
+    service.lrs("tenant", "create", "acme")
+    key = service.credential("acme")
+    service.start()
+    yield service, key
+    service.kill()
+    assert "unforeseen" not in service.log()

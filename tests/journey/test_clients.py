@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -29,29 +28,10 @@ from tincan import (
     Verb,
 )
 
-from tests.places import STORES, environment, new_place
-from tests.postgres import Databases
 from tests.running import Service
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 GROUPS = ("statements", "resources", "documents", "attachments")
-# These resources are not served yet.
-WAITING: set[str] = set()
-SERVED = [name for name in GROUPS if name not in WAITING]
-
-
-@pytest.fixture(scope="module", params=STORES)
-def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
-) -> Iterator[tuple[Service, tuple[str, str]]]:
-    place = new_place(request.param, tmp_path_factory.mktemp("clients") / "data", postgres)
-    service = Service(place.data_dir, environment=environment(place))
-    service.lrs("tenant", "create", "acme")
-    key = service.credential("acme")
-    service.start()
-    yield service, key
-    service.kill()
-    assert "unforeseen" not in service.log()
 
 
 def _lacking(why: str) -> None:
@@ -88,7 +68,7 @@ def test_a_javascript_client_does_all_it_can(
     service, (key, secret) = running
     given = {"LRS_ENDPOINT": f"{service.url}{base}/", "LRS_KEY": key, "LRS_SECRET": secret}
     done = subprocess.run(
-        ["node", f"{client}.js", *SERVED],
+        ["node", f"{client}.js", *GROUPS],
         cwd=installed,
         env=os.environ | given,
         capture_output=True,
@@ -141,7 +121,6 @@ def test_a_python_client_does_statements(running: tuple[Service, tuple[str, str]
     assert lrs.retrieve_statement(said[0].id).response.status == 404
 
 
-@pytest.mark.skipif("documents" in WAITING, reason="not served yet")
 def test_a_python_client_does_documents(running: tuple[Service, tuple[str, str]]) -> None:
     lrs, (agent, activity) = remote(running), somebody()
     state = StateDocument(id="bookmark", agent=agent, activity=activity, content='{"page": 1}')
@@ -153,7 +132,6 @@ def test_a_python_client_does_documents(running: tuple[Service, tuple[str, str]]
     assert lrs.retrieve_state_ids(activity, agent).content == []
 
 
-@pytest.mark.skipif("documents" in WAITING, reason="not served yet")
 def test_a_python_client_does_profiles(running: tuple[Service, tuple[str, str]]) -> None:
     """It says nothing of a new profile, and 1.0.3 demands that a client does (Communication 3.1)."""
     lrs, (agent, activity) = remote(running), somebody()
@@ -166,7 +144,6 @@ def test_a_python_client_does_profiles(running: tuple[Service, tuple[str, str]])
     assert lrs.retrieve_agent_profile_ids(agent).content == []
 
 
-@pytest.mark.skipif("documents" in WAITING, reason="not served yet")
 def test_a_new_profile_without_a_header_is_made_in_2_0_alone(running: tuple[Service, tuple[str, str]]) -> None:
     service, key = running
     for version, status in (("1.0.3", 400), ("2.0.0", 204)):

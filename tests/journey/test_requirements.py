@@ -3,16 +3,11 @@
 One service serves both versions, as it does in life; each row of a table is a subtest.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import httpx2
 import pytest
 
 from tests.journey.requirements import attachments, documents, resource, shape
 from tests.journey.requirements.rows import BOTH, VERSION, Ask, Row
-from tests.places import STORES, environment, new_place
-from tests.postgres import Databases
 from tests.running import Service
 
 TABLES: dict[str, list[Row]] = {
@@ -34,27 +29,10 @@ TABLES: dict[str, list[Row]] = {
     "resources": documents.RESOURCES,
     **{name: documents.rows_of(name, one) for name, one in documents.DOCUMENTS.items()},
 }
-# These resources are not served yet.
-WAITING: set[str] = set()
 BASES = {"1.0.3": "/xapi/1.0.3", "2.0.0": "/xapi"}
 
 
-@pytest.fixture(scope="module", params=STORES)
-def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
-) -> Iterator[tuple[Service, tuple[str, str]]]:
-    folder: Path = tmp_path_factory.mktemp("requirements")
-    place = new_place(request.param, folder / "data", postgres)
-    service = Service(place.data_dir, environment=environment(place))
-    service.lrs("tenant", "create", "acme")
-    key = service.credential("acme")
-    service.start()
-    yield service, key
-    service.kill()
-    assert "unforeseen" not in service.log()
-
-
-@pytest.mark.parametrize("table", [name for name in TABLES if name not in WAITING])
+@pytest.mark.parametrize("table", list(TABLES))
 @pytest.mark.parametrize("version", BOTH)
 def test_requirements(
     running: tuple[Service, tuple[str, str]], version: str, table: str, subtests: pytest.Subtests

@@ -10,17 +10,15 @@ A seal, a look and a destruction go this way:
 4. A destruction reaches the ledger's mirror, on the disk, before it is committed here.
 """
 
-import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lrs.adapters.sql.database import Connection, Database, Row, marks, parts
-from lrs.adapters.vault import envelope, wrapping
+from lrs.adapters.sql.database import Connection, Database, Row, marks
+from lrs.adapters.vault import verdicts, wrapping
 from lrs.adapters.vault.destroying import apply_entry, catch_up
 from lrs.adapters.vault.known import KeyState, Known, SubjectKey, TenantKeys
 from lrs.adapters.vault.ledger import DEPARTED, GENESIS, Mirror, make_entry
@@ -28,13 +26,8 @@ from lrs.adapters.vault.reading import VaultReading
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
 from lrs.domain.sealing import (
     ERASED,
-    EXPIRED,
-    Category,
-    Corrupt,
     Denied,
     Destroyed,
-    Erased,
-    Expired,
     Outcome,
     Place,
     Plain,
@@ -43,7 +36,6 @@ from lrs.domain.sealing import (
 )
 from lrs.domain.subjects import State
 
-_DEAD: dict[str | None, Erased | Expired] = {ERASED: Erased(), EXPIRED: Expired()}
 _FENCE = "epoch, sequence"
 Fence = tuple[int, int]
 # One reading of the fence serves at most this many openings.
@@ -250,13 +242,13 @@ class KeyVault:
     def _open_fenced(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
         if not items:
             return []
-        owners = [_owners(sealed) for _, sealed in items]
+        owners = [verdicts.owners_of(sealed) for _, sealed in items]
         try:
-            verdicts = self._verdicts(tenant, {kid for kids in owners for kid in kids})
+            known = self._verdicts(tenant, {kid for kids in owners for kid in kids})
         except KeyStoreUnavailable:
             return [Unavailable()] * len(items)
         return [
-            _open_one(verdicts, tenant, place, sealed.envelope, kids)
+            verdicts.open_one(known, tenant, place, sealed.envelope, kids)
             for (place, sealed), kids in zip(items, owners, strict=True)
         ]
 
@@ -271,7 +263,7 @@ class KeyVault:
                 keys = self.tenant_keys(connection, known, tenant)
                 states = self._states(connection, known, tenant, keys, kids)
         denied = known.denied[tenant]
-        return {kid: _verdict(state, denied) for kid, state in states.items()}
+        return {kid: verdicts.verdict(state, denied) for kid, state in states.items()}
 
     def _states(
         self, connection: Connection, known: Known, tenant: str, keys: TenantKeys, kids: set[bytes]
@@ -279,7 +271,7 @@ class KeyVault:
         """What is known of these keys; one that is nowhere is absent. The answer is a table of its own, for
         another thread may empty the shared one before this one has looked."""
         states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
-        for kid, state in _find_keys(connection, tenant, keys, kids - states.keys()):
+        for kid, state in verdicts.find_keys(connection, tenant, keys, kids - states.keys()):
             known.by_kid[tenant, kid] = states[kid] = state
         return states
 
@@ -294,7 +286,7 @@ class KeyVault:
     def check_data_key(tenant: str, keys: TenantKeys, row: Row) -> SubjectKey:
         """The key of a row for sealing. KeyStoreUnavailable for one that does not unwrap: nothing is sealed under
         a key that is not beyond doubt."""
-        key = unwrap_data_key(tenant, keys, *row)
+        key = verdicts.unwrap_data_key(tenant, keys, *row)
         if key is None:
             raise KeyStoreUnavailable("a data key is damaged")
         return key
@@ -378,47 +370,6 @@ class KeyVault:
         return int(count)
 
 
-def _find_keys(
-    connection: Connection, tenant: str, keys: TenantKeys, kids: set[bytes]
-) -> Iterator[tuple[bytes, KeyState]]:
-    """The ledger is asked first: a key that it calls destroyed stays destroyed, even if somebody put its row back;
-    and one that was struck out of the ledger is an alarm, not alive again."""
-    for part in parts(list(kids)):
-        dead = connection.execute(
-            "SELECT kid, reason FROM destroyed_key LEFT JOIN ledger ON ledger.sequence = destroyed_key.sequence"
-            f" WHERE destroyed_key.tenant = ? AND kid IN ({marks(part)})",
-            (tenant, *part),
-        ).fetchall()
-        yield from ((kid, _DEAD[reason]) for kid, reason in dead if reason in _DEAD)
-        listed = {kid for kid, _ in dead}
-        living = [kid for kid in part if kid not in listed]
-        if not living:
-            continue  # PostgreSQL takes no empty list
-        rows = connection.execute(
-            "SELECT subject, category, period, kid, wrapped FROM data_key"
-            f" WHERE tenant = ? AND kid IN ({marks(living)})",
-            (tenant, *living),
-        ).fetchall()
-        for row in rows:
-            if (key := unwrap_data_key(tenant, keys, *row)) is not None:
-                yield key.key.kid, key
-
-
-def unwrap_data_key(
-    tenant: str, keys: TenantKeys, subject: bytes, category: str, period: str, kid: bytes, wrapped: bytes
-) -> SubjectKey | None:
-    """The data key of a row; None when it does not unwrap there or is not the key its id promises."""
-    try:
-        names = (tenant, UUID(bytes=subject).hex, category, period)
-        raw = wrapping.unwrap(keys.wrapping, wrapped, *names)
-        if not hmac.compare_digest(wrapping.kid_of(raw), kid):
-            return None
-    except (wrapping.WrappedKeyInvalid, ValueError, TypeError, AttributeError):
-        return None  # the last three: a row whose columns were altered to another type or length
-    key = envelope.DataKey(kid, Category(category), AESGCM(raw))
-    return SubjectKey(UUID(bytes=subject), key, raw)
-
-
 def _last_hash(connection: Connection) -> str:
     last = connection.execute("SELECT hash FROM ledger ORDER BY sequence DESC LIMIT 1").fetchone()
     return str(last[0]) if last else GENESIS
@@ -435,58 +386,3 @@ def _entry_of(connection: Connection, tenant: str, subject: UUID) -> Destroyed |
         "SELECT kid FROM destroyed_key WHERE sequence = ? AND tenant = ? ORDER BY kid", (row[0], tenant)
     )
     return Destroyed(row[0], tenant, subject, ERASED, tuple(kid[0] for kid in kids))
-
-
-def _owners(sealed: Sealed) -> tuple[bytes, ...]:
-    """The ids of the keys that open it; none where it is no envelope."""
-    try:
-        return envelope.kids_of(sealed.envelope)
-    except envelope.EnvelopeInvalid:
-        return ()
-
-
-def _verdict(state: KeyState, denied: frozenset[UUID]) -> KeyState | Denied:
-    """The fence has the word before the key."""
-    return Denied() if isinstance(state, SubjectKey) and state.subject in denied else state
-
-
-def _open_one(
-    known: Mapping[bytes, KeyState | Denied], tenant: str, place: Place, sealed: bytes, kids: tuple[bytes, ...]
-) -> Outcome:
-    """The outcome of one part. Any owner's key will do; without one, the gentlest true verdict is given only
-    if every owner has a verdict: a single unknown key makes it an alarm."""
-    if not kids:
-        return Corrupt("the envelope is malformed")
-    if envelope.needs_all(sealed):
-        return _open_for_all([known.get(kid) for kid in kids], tenant, place, sealed)
-    for kid in kids:
-        state = known.get(kid)
-        if isinstance(state, SubjectKey):
-            try:
-                return Plain(envelope.open_with(tenant, place, sealed, state.key))
-            except envelope.EnvelopeInvalid:
-                return Corrupt("the seal does not open in this place")
-    return _unopened([known.get(kid) for kid in kids])
-
-
-def _open_for_all(verdicts: list[KeyState | Denied | None], tenant: str, place: Place, sealed: bytes) -> Outcome:
-    """The outcome of a part that takes the keys of all its owners: one that died is the end of it."""
-    keys = [verdict.key for verdict in verdicts if isinstance(verdict, SubjectKey)]
-    if len(keys) < len(verdicts):
-        return _unopened([verdict for verdict in verdicts if not isinstance(verdict, SubjectKey)], worst=True)
-    try:
-        return Plain(envelope.open_with_all(tenant, place, sealed, keys))
-    except envelope.EnvelopeInvalid:
-        return Corrupt("the seal does not open in this place")
-
-
-def _unopened(verdicts: list[KeyState | Denied | None], *, worst: bool = False) -> Outcome:
-    """Why a part does not open: the gentlest verdict, or the one that is for ever."""
-    if any(verdict is None for verdict in verdicts):
-        return Corrupt("a key is missing and no destruction of it is recorded")
-    if worst and Erased() in verdicts:
-        return Erased()
-    for verdict in verdicts:
-        if isinstance(verdict, Denied | Expired):
-            return verdict
-    return Erased()
