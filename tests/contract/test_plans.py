@@ -16,6 +16,10 @@ from lrs.adapters.postgres.database import Connection
 from lrs.adapters.sql.selecting import page_query
 from lrs.adapters.sql.statements import _COLUMNS
 from lrs.adapters.sql.store import SqlTenantStore
+from lrs.bootstrap import build
+from lrs.config import Settings
+from lrs.domain.agents import Identifier
+from lrs.domain.sealing import Category, Place, Plain
 from lrs.ports import IndexRow, Selection, TenantStore
 from tests.contract.conftest import (
     TENANT,
@@ -25,6 +29,7 @@ from tests.contract.conftest import (
     append,
     on_sqlite,
 )
+from tests.places import vault_rows
 from tests.postgres import Databases
 
 ONE, TWO, THREE, FOUR = 1, 2, -3, 2**63 - 1
@@ -280,3 +285,44 @@ def test_postgresql_walks_the_index_that_we_choose(large: SqlTenantStore, names:
         except AssertionError as error:
             error.add_note(f"{plan_of.__name__}, common={common}, ascending={ascending}: {json.dumps(plan)}")
             raise
+
+
+# --- the vault -----------------------------------------------------------------------------------------------
+
+_MANY = 400
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+def test_people_and_keys_are_found_by_their_digests_and_ids_in_tables_that_nobody_has_analysed(
+    place: Settings,
+) -> None:
+    """A first import meets such tables: it walked a whole tenant for each question, slower with every person."""
+    system = build(place)
+    system.tenants.create(TENANT)
+    for table in ("directory", "data_key"):
+        vault_rows(place, f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    names = [[Identifier("openid", f"https://{part}.example/{n}") for n in range(_MANY)] for part in range(8)]
+    sealed = []
+    for some in names:
+        reading = system.vault.read(TENANT)
+        for subject in reading.enrol(some).values():
+            where = Place(subject, 2, "agent", "t")
+            sealed.append((where, reading.seal([subject], Category.IDENTITY, "", where, b"{}")))
+    system.close()
+    before = vault_entries_read(place)
+    again = build(place)
+    for some in names:
+        assert len(again.vault.read(TENANT).lookup(some)) == _MANY
+    assert {type(one) for one in again.vault.open_many(TENANT, sealed)} == {Plain}
+    again.close()
+    walked = {name: count - before[name] for name, count in vault_entries_read(place).items()}
+    assert walked["directory_subject"] == 0
+    assert walked["data_key_pkey"] == 0
+    assert walked["directory_pkey"] <= 2 * 8 * _MANY
+    assert walked["data_key_kid"] <= 2 * 8 * _MANY
+
+
+def vault_entries_read(place: Settings) -> dict[str, int]:
+    """How many entries of each index were walked so far, by connections that have ended."""
+    sql = "SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes WHERE schemaname = 'lethe_vault'"
+    return {str(name): int(count) for name, count in vault_rows(place, sql)}

@@ -314,7 +314,7 @@ def test_every_statement_is_on_tables_of_its_own_schema(sessions: dict[int, Sess
 
 # --- whose row it is -----------------------------------------------------------------------------------------
 
-NAMES_ITS_TENANT = re.compile(r"\b(tenant|name) = %s|INSERT INTO \w+ VALUES")
+NAMES_ITS_TENANT = re.compile(r"\b(tenant|name)( \|\| '')? = %s|INSERT INTO \w+ VALUES")
 WITHOUT_A_TENANT = {
     "SELECT hash FROM ledger ORDER BY sequence": "one chain for all tenants: it is held against its mirror",
     "SELECT sequence, tenant, subject, reason, at, previous, hash FROM ledger ORDER BY sequence": "the same",

@@ -70,8 +70,9 @@ class SqlViewWriter:
             for row in map(
                 _whole_row,
                 self._connection.execute(
+                    # So that the index by subject drives, and not the key, in which it comes last.
                     f"SELECT {COLUMNS} FROM view_row WHERE subject IN ({marks(part)})"
-                    " AND view = ? AND generation = ?",
+                    " AND view || '' = ? AND generation = ?",
                     (*part, of.view, of.number),
                 ).fetchall(),
             )

@@ -33,7 +33,8 @@ TABLES = (
         "CREATE TABLE directory (tenant TEXT NOT NULL, digest BLOB NOT NULL, subject BLOB NOT NULL,"
         " kind TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (tenant, digest)) WITHOUT ROWID"
     ),
-    "CREATE INDEX directory_subject ON directory (tenant, subject)",
+    # The tenant not first: a database without statistics would walk a whole tenant here, to find digests.
+    "CREATE INDEX directory_subject ON directory (subject, tenant)",
     # destructions, hash-chained, mirrored outside the database before they happen
     (
         "CREATE TABLE ledger (sequence INTEGER PRIMARY KEY, tenant TEXT NOT NULL, subject BLOB NOT NULL,"
