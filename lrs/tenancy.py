@@ -21,7 +21,8 @@ from lrs.domain.errors import AlreadyExists, NotFound, Unauthenticated
 from lrs.domain.tenants import Credential, Tenant, check_tenant_name
 from lrs.ports import Clock, ControlStore, CredentialRow, Stores, TenantRow, TenantStore, Vault
 
-# 256 random bits: no slow hash is needed for what can not be guessed, and every request pays for it.
+# 256 random bits: no slow hash is needed for what can not be guessed, and every request pays for it. In hexadecimal
+# digits: what begins with a hyphen is an option to the commands that it is pasted into.
 _SECRET_BYTES = 32
 _KEY_BYTES = 12
 # Compared against when the key is unknown, so that an unknown key costs what a wrong secret costs.
@@ -157,7 +158,7 @@ class Credentials:
         """A new credential of a tenant with these scopes. NotFound, InvalidRequest."""
         self._tenants.check(tenant)
         granted = sorted(scope.value for scope in parse_scopes(scopes))
-        key, secret = secrets.token_hex(_KEY_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
+        key, secret = secrets.token_hex(_KEY_BYTES), secrets.token_hex(_SECRET_BYTES)
         at = self._clock.now()
         credential = Credential.issue(uuid4(), tenant, key, _hash(secret), granted, at)
         row = CredentialRow(credential.id, tenant, key, _hash(secret), tuple(granted), at, revoked=False)

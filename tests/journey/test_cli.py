@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
+from lrs.bootstrap import System
 from lrs.cli.root import app
 from tests.running import LRS, Service
 
@@ -33,6 +34,13 @@ def test_commands_change_what_the_running_service_does(service: Service) -> None
         assert client.get("/xapi/statements").json() == {"statements": [], "more": ""}
     service.lrs("tenant", "delete", "globex", "--yes")
     assert [row["tenant"] for row in service.lrs("tenant", "list")["tenants"]] == ["acme"]
+
+
+def test_a_key_and_a_secret_can_be_pasted_into_any_command(system: System) -> None:
+    """What begins with a hyphen would be an option."""
+    system.tenants.create("globex")
+    issued = [system.credentials.issue("globex", ["all"]) for _ in range(20)]
+    assert all(re.fullmatch("[0-9a-f]{24} [0-9a-f]{64}", f"{one.row.key} {one.secret}") for one in issued)
 
 
 def test_a_deleted_tenant_is_gone_and_its_name_is_free_again(service: Service) -> None:
