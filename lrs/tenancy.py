@@ -18,11 +18,12 @@ from eventsourcing.persistence import RecordConflictError
 from lrs.application import LetheApplication
 from lrs.domain.access import Caller, Scope, parse_scopes
 from lrs.domain.errors import AlreadyExists, NotFound, Unauthenticated
+from lrs.domain.policies import Policy
 from lrs.domain.tenants import Credential, Tenant, check_tenant_name
 from lrs.ports import Clock, ControlStore, CredentialRow, Stores, TenantRow, TenantStore, Vault
 
-# 256 random bits: no slow hash is needed for what can not be guessed, and every request pays for it. In hexadecimal
-# digits: what begins with a hyphen is an option to the commands that it is pasted into.
+# 256 random bits: no slow hash is needed for what can not be guessed, and every request pays for it. Hexadecimal:
+# what begins with a hyphen is an option to the commands that it is pasted into.
 _SECRET_BYTES = 32
 _KEY_BYTES = 12
 # Compared against when the key is unknown, so that an unknown key costs what a wrong secret costs.
@@ -104,8 +105,7 @@ class Tenants:
         """Let a tenant go: it is served no more, then its keys are destroyed, then its store is removed.
 
         NotFound."""
-        row = self._row(name)
-        tenant = cast("Tenant", self._log.repository.get(row.id))
+        tenant = self._tenant(name)
         tenant.delete(self._clock.now())
         self._log.save(tenant, departed=[name])
         self._vault.destroy_tenant(name)
@@ -113,6 +113,19 @@ class Tenants:
             self._applications.pop(name, None)
         self._stores.remove(name)
         self._departed(name)
+
+    def policy(self, name: str) -> Policy:
+        """What the tenant has decided. NotFound."""
+        return self._tenant(name).policy
+
+    def decide(self, name: str, policy: Policy) -> None:
+        """Put a policy in force. NotFound."""
+        tenant = self._tenant(name)
+        tenant.decide(policy, self._clock.now())
+        self._log.save(tenant)
+
+    def _tenant(self, name: str) -> Tenant:
+        return cast("Tenant", self._log.repository.get(self._row(name).id))
 
     def _row(self, name: str) -> TenantRow:
         row = self._control.tenant(name)

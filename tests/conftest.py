@@ -12,6 +12,7 @@ from lrs.config import Settings
 from tests.places import STORES, environment, new_place
 from tests.postgres import DSN_VARIABLE, Databases, Server
 from tests.running import Service
+from tests.storage import AWS, new_bucket, s3_server
 from tests.vaults import PostgresPlace, SqlitePlace, VaultDatabases, VaultPlace
 
 # Machines that run the checks are busy: a slow example is not a fault.
@@ -51,6 +52,27 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Callable[[], Databases]
     yield ask
     for one in made:
         one.drop_all()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of an S3 that is not Amazon's."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3_settings(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same, where the process's environment leads to it."""
+    for name, value in (AWS | {"AWS_ENDPOINT_URL": s3}).items():
+        monkeypatch.setenv(name, value)
+    return s3
+
+
+@pytest.fixture
+def bucket(s3_settings: str) -> str:
+    """The URL of a new bucket."""
+    return f"s3://{new_bucket(s3_settings)}"
 
 
 @pytest.fixture(params=STORES)

@@ -125,6 +125,13 @@ class VaultRefused(Failed):
     code = "vault-refused"
 
 
+class BackupInvalid(Failed):
+    """A part of a backup is missing, altered, cut short, out of order, or of an epoch that was closed. Nothing was
+    replaced."""
+
+    code = "backup-invalid"
+
+
 class StoreUnavailable(Failed):
     """The event store can not be reached or is too busy; try again."""
 

@@ -5,12 +5,13 @@ Both are aggregates of the control store. A credential keeps only a hash of its 
 
 import re
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from lrs.domain.errors import InvalidRequest
+from lrs.domain.policies import Policy
 
 # The name is part of file and schema names and of the additional data of keys: short, plain, never changed.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -36,6 +37,16 @@ class Tenant(Aggregate):
         TOPIC = "tenant-created/1"
         name: str
 
+    class PolicyChanged(Aggregate.Event):
+        """The subscriber decided how long things are kept."""
+
+        TOPIC = "tenant-policy-changed/1"
+        policy: dict[str, Any]
+
+        def apply(self, aggregate: "Tenant") -> None:
+            """The policy in force."""
+            aggregate.policy = Policy.parse(self.policy)
+
     class Deleted(Aggregate.Event):
         """The subscriber left: every key is destroyed."""
 
@@ -47,12 +58,18 @@ class Tenant(Aggregate):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.policy = Policy()
         self.deleted = False
 
     @classmethod
     def create(cls, tenant: UUID, name: str, at: datetime) -> Self:
         """A new tenant of this checked name."""
         return cls._create(cls.Created, id=tenant, timestamp=at, name=check_tenant_name(name))
+
+    def decide(self, policy: Policy, at: datetime) -> None:
+        """Record a policy; the one in force again adds nothing."""
+        if policy != self.policy:
+            self.trigger_event(self.PolicyChanged, policy=policy.facts(), timestamp=at)
 
     def delete(self, at: datetime) -> None:
         """Record that it left; a second time adds nothing."""

@@ -9,6 +9,7 @@ from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.keys import Reading, StaleFence, Vault
+from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
 from lrs.ports.stores import Purged, Reads, Stores, TenantStore
@@ -21,14 +22,17 @@ __all__ = [
     "Clock",
     "ControlStore",
     "CredentialRow",
+    "Decryption",
     "DocumentGone",
     "DocumentRow",
     "Documents",
+    "Encryption",
     "Generation",
     "Head",
     "IndexRow",
     "Kept",
     "Listed",
+    "ObjectPlace",
     "Purged",
     "Reading",
     "Reads",

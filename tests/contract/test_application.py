@@ -40,8 +40,9 @@ from lrs.domain.events import (
     StatementRecorded,
     StatementWithAttachments,
 )
+from lrs.domain.policies import Policy
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
-from lrs.domain.sealing import Sealed
+from lrs.domain.sealing import Category, Sealed
 from lrs.domain.subjects import State, Subject
 from lrs.domain.tenants import Credential, Tenant
 from lrs.ports import AgentRow, ControlStore, CredentialRow, IndexRow, RequestRow, TenantRow, TenantStore
@@ -326,6 +327,7 @@ def examples() -> dict[str, Any]:
     )
     request.move(Status.RUNNING, LATER, removed={"statement": 4})
     tenant = Tenant.create(UUID(int=0x7E), "acme", START)
+    tenant.decide(Policy(7, {Category.EXCHANGE: 30}), LATER)
     tenant.delete(LATER)
     credential = Credential.issue(CREDENTIAL, "acme", "key", "ab" * 32, ["all", "reports"], START)
     credential.revoke(LATER)

@@ -1,20 +1,17 @@
 """The port ``Blobs`` over every adapter: a folder, and S3 as moto serves it over HTTP."""
 
 import hashlib
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-import httpx2
 import obstore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from lrs.adapters.objects import chunks
 from lrs.adapters.objects.blobs import ObjectBlobs, open_blobs
@@ -24,23 +21,7 @@ from lrs.ports import Blobs, Kept
 
 TENANT, OTHER = "acme", "globex"
 CHUNK = chunks.CHUNK_BYTES
-AWS = {
-    "AWS_ACCESS_KEY_ID": "key",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_REGION": "eu-central-1",
-}
 Open = Callable[[], ObjectBlobs]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """The address of an S3 that is not Amazon's."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -48,17 +29,8 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     """Opens the same place each time, as another process would."""
     if request.param == "folder":
         return lambda: open_blobs(str(tmp_path / "blobs"), tmp_path / "data")
-    address = request.getfixturevalue("s3")
-    for name, value in (AWS | {"AWS_ENDPOINT_URL": address}).items():
-        monkeypatch.setenv(name, value)
-    bucket = f"b{abs(hash(tmp_path)):x}"
-    httpx2.put(
-        f"{address}/{bucket}",
-        content="<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint>"
-        "</CreateBucketConfiguration>",
-        headers={"Authorization": "AWS4-HMAC-SHA256 Credential=key/20260101/eu-central-1/s3/aws4_request"},
-    ).raise_for_status()
-    return lambda: open_blobs(f"s3://{bucket}/some/prefix", tmp_path / "data")
+    url = request.getfixturevalue("bucket")
+    return lambda: open_blobs(f"{url}/some/prefix", tmp_path / "data")
 
 
 @pytest.fixture

@@ -50,10 +50,10 @@ class ObjectBlobs:
     def put(self, tenant: str, name: BlobName, file: IO[bytes]) -> None:
         """Keep a blob's ciphertext; on the disk when this returns."""
         path = _path(tenant, name)
-        with _outages():
+        with outages():
             obstore.put(self._store, path, file, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
         if self._folder is not None:
-            _sync(self._folder / path)
+            sync(self._folder / path)
 
     def read(self, tenant: str, blob: Kept) -> Iterator[bytes]:
         """Its content piece by piece, each checked before it is given out. EventCorrupt, StoreUnavailable."""
@@ -64,7 +64,7 @@ class ObjectBlobs:
 
     def _ciphertext(self, tenant: str, blob: Kept) -> Iterator[bytes]:
         try:
-            with _outages():
+            with outages():
                 found = obstore.get(self._store, _path(tenant, blob.name))
                 pieces = iter(found.stream(min_chunk_size=_PIECE_BYTES))
         except FileNotFoundError:
@@ -72,7 +72,7 @@ class ObjectBlobs:
         if found.meta["size"] != blob.size:
             raise EventCorrupt("an attachment's blob is not of its size")
         while True:
-            with _outages():
+            with outages():
                 piece = next(pieces, None)
             if piece is None:
                 return
@@ -82,17 +82,17 @@ class ObjectBlobs:
         """Remove these; those that are not there are no error."""
         for name in names:
             try:
-                with _outages():
+                with outages():
                     obstore.delete(self._store, _path(tenant, name))
             except FileNotFoundError:
                 continue
 
     def list(self, tenant: str) -> Iterator[Listed]:
         """All that are there, in no order."""
-        with _outages():
+        with outages():
             listing = iter(obstore.list(self._store, prefix=tenant, chunk_size=1_000))
         while True:
-            with _outages():
+            with outages():
                 found = next(listing, None)
             if found is None:
                 return
@@ -120,28 +120,28 @@ class SealedSpool:
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
-        with _outages():
+        with outages():
             self._file.write(self._sealing.add(data))
         self.size += len(data)
 
     def keep(self, tenant: str) -> Kept:
         """It is whole: keep it. Again: another blob of the same content."""
         if not self._done:
-            with _outages():
+            with outages():
                 self._file.write(self._sealing.finish())
             self._done = True
         if not self._kept:
             self._kept = True
             return self._put(tenant, self._name, self._key, self._sealing, self._file)
         name, key, sealing, file = self._begin()
-        with file, _outages():
+        with file, outages():
             for piece in self._content():
                 file.write(sealing.add(piece))
             file.write(sealing.finish())
             return self._put(tenant, name, key, sealing, file)
 
     def _put(self, tenant: str, name: BlobName, key: bytes, sealing: chunks.Sealing, file: IO[bytes]) -> Kept:
-        with _outages():
+        with outages():
             file.seek(0)
         self._blobs.put(tenant, name, file)
         return Kept(name, key, sealing.sha256, sealing.size)
@@ -163,14 +163,19 @@ def open_blobs(url: str | None, data_dir: Path) -> ObjectBlobs:
         folder = Path(url).absolute() if url else (data_dir / "blobs").absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return ObjectBlobs(LocalStore(folder), spool_dir, folder)
+    return ObjectBlobs(open_s3(url, "LRS_BLOBS_URL"), spool_dir)
+
+
+def open_s3(url: str, setting: str) -> S3Store:
+    """The storage behind ``s3://bucket/prefix``. InvalidRequest for what is no such address."""
     address = urlsplit(url)
     if address.scheme != "s3" or not address.netloc:
-        raise InvalidRequest("LRS_BLOBS_URL must be a folder or s3://bucket/prefix")
+        raise InvalidRequest(f"{setting} must be a folder or s3://bucket/prefix")
     options: dict[str, Any] = dict(_S3_OPTIONS)
     if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
         options["client_options"] = {"allow_http": True}
     # The rest (region, endpoint, keys) is where AWS's own tools look for it.
-    return ObjectBlobs(S3Store(address.netloc, prefix=address.path.strip("/") or None, **options), spool_dir)
+    return S3Store(address.netloc, prefix=address.path.strip("/") or None, **options)
 
 
 def _path(tenant: str, name: BlobName) -> str:
@@ -186,7 +191,7 @@ def _name(path: str) -> BlobName | None:
     return BlobName(name) if len(name) == _NAME_BYTES else None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """See that a file and its name are on the disk: the storage library leaves that to the system."""
     for one in (path, path.parent):
         descriptor = os.open(one, os.O_RDONLY)
@@ -197,7 +202,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _outages() -> Iterator[None]:
+def outages() -> Iterator[None]:
     """What the storage library or the file system says as an error of ours, but FileNotFoundError for what is not
     there."""
     try:
@@ -207,4 +212,4 @@ def _outages() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (BaseError, OSError) as error:
-        raise StoreUnavailable(f"the place for attachments does not answer: {type(error).__name__}") from None
+        raise StoreUnavailable(f"the place for files does not answer: {type(error).__name__}") from None

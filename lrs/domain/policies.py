@@ -1,0 +1,61 @@
+"""What a tenant has decided for itself: how long things are kept, and how long an erasure can be taken back.
+
+Durations are whole days. It must not know keys or stores: others ask it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from lrs.domain.errors import InvalidRequest
+from lrs.domain.sealing import Category
+
+# Keys of these end with a period; identity and documents have none, and end with their person.
+EXPIRING = (Category.LEARNING, Category.EXCHANGE, Category.ATTACHMENTS)
+DAYS_MAX = 36_500
+# An erasure has to be done within a month of the request (GDPR article 12(3)).
+COOLING_DAYS_MAX = 30
+COMPACTION_DAYS = 30
+_NAMES = ("cooling_days", "retention_days", "compaction_days")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``retention_days`` by category, counted from the end of the period; a category that is absent is kept for
+    ever. ``compaction_days``: how long dead ciphertext stays after its key."""
+
+    cooling_days: int = 0
+    retention_days: Mapping[Category, int] = field(default_factory=dict)
+    compaction_days: int = COMPACTION_DAYS
+
+    def facts(self) -> dict[str, Any]:
+        """As it is stored and shown."""
+        return {
+            "cooling_days": self.cooling_days,
+            "retention_days": {category.value: days for category, days in sorted(self.retention_days.items())},
+            "compaction_days": self.compaction_days,
+        }
+
+    @classmethod
+    def parse(cls, facts: object) -> Self:
+        """From ``facts``, or from part of them: what is absent is as it is by default. InvalidRequest."""
+        if not isinstance(facts, dict) or set(facts) - set(_NAMES):
+            raise InvalidRequest(f"a policy is an object with {', '.join(_NAMES)}")
+        retention = facts.get("retention_days", {})
+        if not isinstance(retention, dict) or set(retention) - set(EXPIRING):
+            raise InvalidRequest(f"retention_days may name {', '.join(EXPIRING)}")
+        return cls(
+            _days(facts.get("cooling_days", 0), "cooling_days", 0, COOLING_DAYS_MAX),
+            {
+                category: _days(retention[category], f"retention_days.{category}", 1, DAYS_MAX)
+                for category in EXPIRING
+                if retention.get(category) is not None
+            },
+            _days(facts.get("compaction_days", COMPACTION_DAYS), "compaction_days", 0, DAYS_MAX),
+        )
+
+
+def _days(value: object, name: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InvalidRequest(f"{name}: must be a whole number of days from {least} to {most}")
+    return value
