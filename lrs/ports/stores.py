@@ -84,8 +84,8 @@ class TenantStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What a store says of itself: tenants whose events the service may change; those whose events the login of its
-    connections may change when it lets go of the service's role; how physical archives are made."""
+    """What a store says of itself: tenants whose events the service may change; those of which the login of its
+    connections may when it lets go of the service's role; how physical archives are made."""
 
     may_change: tuple[str, ...] = ()
     login_may_change: tuple[str, ...] = ()
