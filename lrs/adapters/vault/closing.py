@@ -23,7 +23,6 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lrs.adapters.sql.database import Connection
 from lrs.adapters.vault import envelope, wrapping
@@ -289,5 +288,5 @@ class _Check:
         kid, wrapped = found
         raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
         return open_identifier(
-            tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, AESGCM(raw))
+            tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, raw)
         )

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.checking import changed_tenants
@@ -161,7 +159,7 @@ class _Keys:
         fresh = []
         for subject, kind, sealed in rows:
             kid, raw = identities[subject]
-            key = envelope.DataKey(kid, Category.IDENTITY, AESGCM(raw))
+            key = envelope.DataKey(kid, Category.IDENTITY, raw)
             identifier = open_identifier(self._tenant, subject, kind, sealed, key)
             fresh.append((self._tenant, digest_of(self._pair.pepper, identifier), subject, kind, sealed))
         self._connection.execute(
