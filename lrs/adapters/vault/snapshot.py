@@ -18,7 +18,7 @@ import orjson
 
 from lrs.adapters.sql.database import Connection, Database, marks
 from lrs.adapters.vault.schema import Table, described
-from lrs.domain.errors import AlreadyExists, BackupInvalid
+from lrs.domain.errors import AlreadyExists, BackupInvalid, VaultRefused
 
 _FORMAT: Final = 1
 _ROWS: Final = 2_000
@@ -70,11 +70,14 @@ def _pages(connection: Connection, table: Table) -> Iterator[list[Any]]:
 
 
 def _line(table: Table, row: Any) -> bytes:
-    values = [
-        base64.b64encode(value).decode() if at in table.blobs and value is not None else value
-        for at, value in enumerate(row)
-    ]
-    return orjson.dumps([table.name, *values]) + b"\n"
+    try:
+        values = [
+            base64.b64encode(value).decode() if at in table.blobs and value is not None else value
+            for at, value in enumerate(row)
+        ]
+        return orjson.dumps([table.name, *values]) + b"\n"
+    except TypeError:
+        raise VaultRefused("a row of the vault holds what it can not: it was altered") from None
 
 
 def load(database: Database, chunks: Iterable[bytes], check: Callable[[Head], None] = lambda _: None) -> Head:
