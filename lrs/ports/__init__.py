@@ -8,6 +8,7 @@ from lrs.ports.blobs import Blobs, Kept, Listed, Spool
 from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
+from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
@@ -27,9 +28,11 @@ __all__ = [
     "DocumentRow",
     "Documents",
     "Encryption",
+    "Filling",
     "Generation",
     "Head",
     "IndexRow",
+    "Indexed",
     "Kept",
     "Listed",
     "ObjectPlace",
@@ -46,6 +49,7 @@ __all__ = [
     "Statements",
     "StoredDocument",
     "Stores",
+    "Stretch",
     "TenantRow",
     "TenantStore",
     "Vault",

@@ -8,6 +8,7 @@ from uuid import UUID
 from eventsourcing.persistence import ProcessRecorder
 
 from lrs.ports.documents import Documents
+from lrs.ports.filling import Filling
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
 from lrs.ports.views import Views
@@ -66,6 +67,11 @@ class TenantStore(Protocol):
     @property
     def requests(self) -> Requests:
         """Data-subject requests."""
+        ...
+
+    @property
+    def filling(self) -> Filling:
+        """Filling all that stands beside the log from the log."""
         ...
 
     def purge(self, subject: UUID, sequence: int) -> Purged:
