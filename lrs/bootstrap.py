@@ -34,13 +34,16 @@ from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
+from lrs.reindexing.records import Records
 from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
 from retention.erasure import Eraser
+from retention.expiry import Expirer
 from retention.export import Exporter
 from retention.rights import Rights
+from retention.schedule import Schedule
 from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
@@ -72,6 +75,8 @@ class System:
     runner: Runner
     worker: RequestWorker
     sweeper: Sweeper
+    expirer: Expirer
+    expiries: Schedule
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -107,12 +112,14 @@ class System:
         self.runner.start()
         self.worker.start()
         self.sweeper.start()
+        self.expiries.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         self.document_writer.close()
         if self.started:
+            self.expiries.stop()
             self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
@@ -141,6 +148,8 @@ def build(settings: Settings) -> System:
     attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
     exporter = Exporter(tenants, vault, opener, clock, attachments)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
+    records = Records(vault, opener, credentials.seeing_only_own)
+    expirer = Expirer(tenants, vault, opener, records, clock)
     return System(
         settings=settings,
         vault=vault,
@@ -158,11 +167,13 @@ def build(settings: Settings) -> System:
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
-        reindexer=Reindexer(tenants, vault, opener, credentials.seeing_only_own),
+        reindexer=Reindexer(tenants, vault, records),
         attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
         sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
+        expirer=expirer,
+        expiries=Schedule("retention", names, expirer.run, Leader(control, clock, "retention")),
     )
 
 

@@ -8,6 +8,7 @@ from lrs.ports.blobs import Blobs, Kept, Listed, Spool
 from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
+from lrs.ports.expiry import Expired, Expiry
 from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
@@ -28,6 +29,8 @@ __all__ = [
     "DocumentRow",
     "Documents",
     "Encryption",
+    "Expired",
+    "Expiry",
     "Filling",
     "Generation",
     "Head",

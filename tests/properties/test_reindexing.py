@@ -19,6 +19,7 @@ from lrs.domain.statements import VOIDED
 from lrs.opening import Opener
 from lrs.ports import TenantStore
 from lrs.projections.runner import catch_up
+from lrs.reindexing.records import Records
 from lrs.reindexing.tenants import Reindexed, Reindexer
 from lrs.retrieving import Query, Retriever
 from lrs.tenancy import Tenants
@@ -67,8 +68,8 @@ class Twice:
 
     def reindexer(self) -> Reindexer:
         """Reindexes what is elsewhere."""
-        opener = Opener(self.system.vault, PUBLIC_URL)
-        return Reindexer(self.tenants(), self.system.vault, opener, self.system.credentials.seeing_only_own)
+        vault, opener = self.system.vault, Opener(self.system.vault, PUBLIC_URL)
+        return Reindexer(self.tenants(), vault, Records(vault, opener, self.system.credentials.seeing_only_own))
 
 
 @pytest.fixture(scope="module", params=STORES)
