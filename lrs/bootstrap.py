@@ -47,14 +47,18 @@ from lrs.ports import Clock, RootProvider, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
+from lrs.reindexing.records import Records
+from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
 from retention.closing import EpochCloser
 from retention.daily import EpochSchedule
 from retention.erasure import Eraser
+from retention.expiry import Expirer
 from retention.export import Exporter
 from retention.rights import Rights
+from retention.schedule import Schedule
 from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
@@ -81,12 +85,15 @@ class System:
     reporter: Reporter
     rights: Rights
     exporter: Exporter
+    reindexer: Reindexer
     attached: AttachedStatements
     runner: Runner
     worker: RequestWorker
     sweeper: Sweeper
     closer: EpochCloser
     schedule: EpochSchedule
+    expirer: Expirer
+    expiries: Schedule
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -123,6 +130,7 @@ class System:
         self.worker.start()
         self.sweeper.start()
         self.schedule.start()
+        self.expiries.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
@@ -130,6 +138,7 @@ class System:
         self.document_writer.close()
         if self.started:
             self.schedule.stop()
+            self.expiries.stop()
             self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
@@ -162,6 +171,8 @@ def build(settings: Settings) -> System:
     exporter = Exporter(tenants, vault, opener, clock, attachments)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     closer = EpochCloser(epochs, tenants, vault, clock)
+    records = Records(vault, opener, credentials.seeing_only_own)
+    expirer = Expirer(tenants, vault, opener, records, clock)
     return System(
         settings=settings,
         vault=vault,
@@ -179,12 +190,15 @@ def build(settings: Settings) -> System:
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
+        reindexer=Reindexer(tenants, vault, records),
         attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
         sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
         closer=closer,
         schedule=EpochSchedule(closer, Leader(control, clock, "epochs"), settings.epoch_hours),
+        expirer=expirer,
+        expiries=Schedule("retention", names, expirer.run, Leader(control, clock, "retention")),
     )
 
 

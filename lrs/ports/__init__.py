@@ -9,6 +9,8 @@ from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.epochs import Epochs, ErasedSubject
+from lrs.ports.expiry import Expired, Expiry
+from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
@@ -31,9 +33,13 @@ __all__ = [
     "Encryption",
     "Epochs",
     "ErasedSubject",
+    "Expired",
+    "Expiry",
+    "Filling",
     "Generation",
     "Head",
     "IndexRow",
+    "Indexed",
     "Inspected",
     "Kept",
     "Listed",
@@ -53,6 +59,7 @@ __all__ = [
     "Statements",
     "StoredDocument",
     "Stores",
+    "Stretch",
     "TenantRow",
     "TenantStore",
     "Vault",

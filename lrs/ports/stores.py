@@ -8,6 +8,8 @@ from uuid import UUID
 from eventsourcing.persistence import ProcessRecorder
 
 from lrs.ports.documents import Documents
+from lrs.ports.expiry import Expiry
+from lrs.ports.filling import Filling
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
 from lrs.ports.views import Views
@@ -66,6 +68,16 @@ class TenantStore(Protocol):
     @property
     def requests(self) -> Requests:
         """Data-subject requests."""
+        ...
+
+    @property
+    def filling(self) -> Filling:
+        """Filling all that stands beside the log from the log."""
+        ...
+
+    @property
+    def expiry(self) -> Expiry:
+        """The index after keys that expired."""
         ...
 
     def purge(self, subject: UUID, sequence: int) -> Purged:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from lrs.adapters.sql.database import Connection, Database, RowWriter, marks, parts
 from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
+from lrs.adapters.sql.expiry import SqlExpiry
+from lrs.adapters.sql.filling import SqlFilling
 from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.adapters.sql.references import forget_targets
@@ -42,6 +44,8 @@ class SqlTenantStore:
         self.documents = SqlDocuments(database)
         self.views = SqlViews(database)
         self.requests = SqlRequests(database)
+        self.filling = SqlFilling(database)
+        self.expiry = SqlExpiry(database)
         self.reads = Reads(self.statements, self.views)
         if reads is not None:
             self.reads = Reads(StatementIndex(reads, blind), SqlViews(reads))

@@ -287,6 +287,4 @@ class _Check:
     ) -> Identifier:
         kid, wrapped = found
         raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
-        return open_identifier(
-            tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, raw)
-        )
+        return open_identifier(tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, raw))
