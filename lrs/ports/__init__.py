@@ -9,6 +9,7 @@ from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.keys import Reading, StaleFence, Vault
+from lrs.ports.logs import EventLog, EventRow, LogHead
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
@@ -27,11 +28,14 @@ __all__ = [
     "DocumentRow",
     "Documents",
     "Encryption",
+    "EventLog",
+    "EventRow",
     "Generation",
     "Head",
     "IndexRow",
     "Kept",
     "Listed",
+    "LogHead",
     "ObjectPlace",
     "Purged",
     "Reading",
