@@ -57,6 +57,11 @@ AGGREGATE_TOPICS = frozenset(
 ) - {None}
 
 
+def is_known_topic(topic: str) -> bool:
+    """Whether an event of this topic can be one of ours."""
+    return topic in _PLAIN_EVENTS or topic in AGGREGATE_TOPICS
+
+
 class SealedAsBase64(Transcoding):
     """A sealed part inside an aggregate's event."""
 

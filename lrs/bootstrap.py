@@ -34,6 +34,7 @@ from lrs.ports import Clock, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
+from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
@@ -66,6 +67,7 @@ class System:
     reporter: Reporter
     rights: Rights
     exporter: Exporter
+    reindexer: Reindexer
     attached: AttachedStatements
     runner: Runner
     worker: RequestWorker
@@ -156,6 +158,7 @@ def build(settings: Settings) -> System:
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
+        reindexer=Reindexer(tenants, vault, opener, credentials.seeing_only_own),
         attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),

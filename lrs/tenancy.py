@@ -192,6 +192,13 @@ class Credentials:
             one for one, scopes in found.items() if Caller(one, tenant, parse_scopes(scopes)).may(Scope.DEFINE)
         )
 
+    def seeing_only_own(self, tenant: str, ids: Collection[UUID]) -> frozenset[UUID]:
+        """Which of these credentials may read nothing but the statements that they sent themselves."""
+        found = self._control.scopes(tenant, ids)
+        return frozenset(
+            one for one, scopes in found.items() if Caller(one, tenant, parse_scopes(scopes)).sees_only_own
+        )
+
     def revoke(self, key: str, tenant: str | None = None) -> None:
         """From now on it opens nothing, in any process. NotFound, also for another tenant's."""
         row = self._control.credential(key)

@@ -32,7 +32,8 @@ OF_SUBJECT = (OWNER, EXACT, RELATED, EXCHANGE_OWNER)
 def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
     """The statement's terms, none twice: the verb, the object, other Activities as met, the registration.
 
-    Of a SubStatement only the Activities count: its verb and registration are not the statement's.
+    Of a SubStatement only the Activities count: its verb and registration are not the statement's. People may have
+    been taken out (``people.split``): None at their places.
     """
     target = statement["object"]
     context = statement.get("context", {})
@@ -42,7 +43,7 @@ def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
         terms.append((OBJECT, activity))
     met: list[str] = []
     _add_context_activities(met, context)
-    if target.get("objectType") == "SubStatement":
+    if target is not None and target.get("objectType") == "SubStatement":
         _add_sub_statement_activities(met, target)
     # A dict, because it keeps the order in which they were met: the same statement gives the same terms.
     terms += [(OTHER_ACTIVITY, other) for other in dict.fromkeys(met) if other != activity]
@@ -52,9 +53,9 @@ def terms_of(statement: Mapping[str, Any]) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def _activity_id(target: Mapping[str, Any]) -> str | None:
+def _activity_id(target: Mapping[str, Any] | None) -> str | None:
     """The object's id where it is an Activity, which it is when it says nothing (Data 2.4.4)."""
-    if target.get("objectType", "Activity") != "Activity":
+    if target is None or target.get("objectType", "Activity") != "Activity":
         return None
     activity: str = target["id"]
     return activity

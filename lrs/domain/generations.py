@@ -1,6 +1,7 @@
 """The first event of a log that was restored.
 
-THE BYTES ARE A STORAGE FORMAT, as those of ``lrs.domain.events``. Nothing in it is about a person: all is in clear.
+THE BYTES ARE A STORAGE FORMAT, as those of ``lrs.domain.events``. Nothing in it is about a person: all is in
+clear.
 """
 
 import json
@@ -11,7 +12,8 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class GenerationStarted:
-    """The log goes on as another generation: what was stored after ``position`` in the one before is not part of it.
+    """The log goes on as another generation: what was stored after ``position`` in the one before is not part of
+    it.
 
     ``restored_to`` is the time up to which events were taken (microseconds, UTC; None: all that there were);
     ``size`` and ``root`` cite the last head of the Merkle log that was known of the generation before, where there

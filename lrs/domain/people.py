@@ -47,6 +47,18 @@ class Split(NamedTuple):
     owners: tuple[int, ...]  # indexes into mentions: whose learning key seals the body
 
 
+def owners_among(paths: Sequence[Sequence[str | int]]) -> tuple[int, ...]:
+    """Which of the people at these places own the body: the actor, or an unidentified Group's members there."""
+    if paths and tuple(paths[0]) == ("actor",):
+        return (0,)
+    return tuple([index for index, path in enumerate(paths) if path[0] == "actor"])
+
+
+def is_exact(path: Sequence[str | int]) -> bool:
+    """Whether who stands there answers the filter ``agent``: actor, object, or a member of a Group there."""
+    return path[0] == "actor" or (path[0] == "object" and (len(path) == 1 or path[1] == "member"))
+
+
 def split(
     statement: Mapping[str, Any], *, is_known_placeholder: Callable[[Mapping[str, Any]], bool] | None = None
 ) -> Split:
@@ -61,7 +73,7 @@ def split(
         body.pop(name, None)
     taking.out_of_statement(body, (), exact=True)
     mentions = tuple(taking.mentions)
-    return Split(body, mentions, _owners(mentions))
+    return Split(body, mentions, owners_among([mention.path for mention in mentions]))
 
 
 def join(
@@ -78,12 +90,6 @@ def join(
         if parent is not None and agent is not None:
             parent[path[-1]] = _with_own_members(agent)
     return body
-
-
-def _owners(mentions: tuple[Mention, ...]) -> tuple[int, ...]:
-    if mentions and mentions[0].path == ("actor",):
-        return (0,)
-    return tuple([index for index, mention in enumerate(mentions) if mention.path[0] == "actor"])
 
 
 def _parent_of(body: dict[str, Any], path: Sequence[str | int]) -> Any:

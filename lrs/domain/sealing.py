@@ -123,3 +123,12 @@ class Destroyed:
 
 ERASED = "erased"
 EXPIRED = "expired"
+
+
+class Fate(StrEnum):
+    """What became of a key that a seal names."""
+
+    LIVING = "living"
+    ERASED = "erased"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # it is nowhere, and no destruction of it is recorded: an alarm

@@ -87,10 +87,11 @@ def voided_target(statement: dict[str, Any]) -> UUID | None:
 
 
 def referred_target(statement: dict[str, Any]) -> UUID | None:
-    """The id of the statement that this one refers to by its object, if it does."""
+    """The id of the statement that this one refers to by its object, if it does. An object that is a person may
+    have been taken out."""
     target = statement["object"]
     # 1.0.3 Data 2.4.4.2
-    return UUID(target["id"]) if target.get("objectType") == "StatementRef" else None
+    return UUID(target["id"]) if target and target.get("objectType") == "StatementRef" else None
 
 
 def check_actor(actor: dict[str, Any], path: Where) -> None:

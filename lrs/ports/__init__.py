@@ -8,6 +8,7 @@ from lrs.ports.blobs import Blobs, Kept, Listed, Spool
 from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
+from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.logs import EventLog, EventRow, LogHead
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
@@ -30,9 +31,11 @@ __all__ = [
     "Encryption",
     "EventLog",
     "EventRow",
+    "Filling",
     "Generation",
     "Head",
     "IndexRow",
+    "Indexed",
     "Kept",
     "Listed",
     "LogHead",
@@ -50,6 +53,7 @@ __all__ = [
     "Statements",
     "StoredDocument",
     "Stores",
+    "Stretch",
     "TenantRow",
     "TenantStore",
     "Vault",

@@ -1,6 +1,6 @@
 """What is looked up before the tenant is known."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -74,6 +74,11 @@ class ControlStore(Protocol):
 
     def scopes(self, tenant: str, ids: Collection[UUID]) -> dict[UUID, tuple[str, ...]]:
         """The scopes of these credentials of a tenant, revoked ones too; what is none of them is absent."""
+        ...
+
+    def restore(self, tenants: Sequence[TenantRow], credentials: Sequence[CredentialRow]) -> None:
+        """Put these rows in the place of all that are there; the head is where the log ends, the fence moves, and
+        nobody holds a lease."""
         ...
 
     def lease(self, name: str, holder: str, now: datetime, *, seconds: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
-from lrs.domain.sealing import Category, Destroyed, Outcome, Part, Place, Sealed, Slot
+from lrs.domain.sealing import Category, Destroyed, Fate, Outcome, Part, Place, Sealed, Slot
 
 
 class StaleFence(Exception):
@@ -60,6 +60,11 @@ class Reading(Protocol):
         """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""
         ...
 
+    def digests(self, items: Sequence[tuple[UUID, bytes]]) -> list[bytes]:
+        """The digest of each (subject, data), of keys that are there: none is minted. StaleFence where one is not
+        (any more)."""
+        ...
+
 
 class Vault(Protocol):
     """The keys. Every call reads the fence, so none works with a key that an earlier erasure destroyed."""
@@ -81,10 +86,20 @@ class Vault(Protocol):
         ...
 
     def open_many(
-        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, even_denied: bool = False
     ) -> list[Outcome]:
         """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
-        whoever asks again while the fence stands."""
+        whoever asks again while the fence stands. ``even_denied`` is for indexes and views, which hold what is
+        denied, too, and leave it out when they are read: such items open as if nothing was denied."""
+        ...
+
+    def fates(self, tenant: str, items: Sequence[Sealed]) -> list[tuple[Fate, ...]]:
+        """What became of the keys of each item's owners, in the order of the owners. KeyStoreUnavailable."""
+        ...
+
+    def destructions(self, tenant: str, after: int = 0) -> list[Destroyed]:
+        """The ledger's entries of this tenant beyond a sequence, ascending; of one that departed and came again
+        those since."""
         ...
 
     def destroyed(self, tenant: str, subject: UUID) -> Destroyed | None:

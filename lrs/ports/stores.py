@@ -8,6 +8,7 @@ from uuid import UUID
 from eventsourcing.persistence import ProcessRecorder
 
 from lrs.ports.documents import Documents
+from lrs.ports.filling import Filling
 from lrs.ports.logs import EventLog
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
@@ -72,6 +73,11 @@ class TenantStore(Protocol):
     @property
     def requests(self) -> Requests:
         """Data-subject requests."""
+        ...
+
+    @property
+    def filling(self) -> Filling:
+        """Filling all that stands beside the log from the log."""
         ...
 
     def purge(self, subject: UUID, sequence: int) -> Purged:

@@ -2,6 +2,7 @@
 
 A statement that is voided, erased or not about a learner at an activity says nothing. A voiding statement makes
 its target's row be folded again from the index, so that every view is a function of the statements that stand.
+Whose reading is denied for the time being is folded like anybody: their rows are left out when a report is read.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Folding:
         batch = Batch(end=recorded[-1].position)
         voided = self._store.statements.voided_between(after, batch.end)
         voids: list[UUID] = []
-        for one in self._opener.each(self._store, recorded):
+        for one in self._opener.each(self._store, recorded, even_denied=True):
             if isinstance(one.outcome, Corrupt):
                 batch.corrupt.append(one.recorded.position)
             if isinstance(one.event, StatementRecorded) and one.event.voids is not None:
@@ -61,7 +62,7 @@ class Folding:
             return
         found = self._store.statements.by_ids(targets).values()
         before = [one for one in found if one.position <= batch.end]
-        of_targets = [_said(one) for one in self._opener.each(self._store, before)]
+        of_targets = [_said(one) for one in self._opener.each(self._store, before, even_denied=True)]
         for key in {said[0] for said in of_targets if said is not None}:
             batch.rows.pop(key, None)
             batch.anew[key] = self._folded_anew(key, batch.end)
@@ -80,7 +81,7 @@ class Folding:
         while after is not None:
             page = self._store.statements.select(replace(wanted, after=after))
             upto = [row for row in page.rows if row.position <= end]
-            for one in self._opener.each(self._store, upto):
+            for one in self._opener.each(self._store, upto, even_denied=True):
                 if (said := _said(one)) is not None and said[0] == key:
                     self._view.say(rows, *said)
             after = page.rows[-1].position if page.more and len(upto) == len(page.rows) else None

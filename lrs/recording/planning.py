@@ -19,26 +19,14 @@ import orjson
 
 from lrs.domain.agents import Identifier
 from lrs.domain.events import AttachedBlob, ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
-from lrs.domain.filters import (
-    EXACT,
-    EXCHANGE_OWNER,
-    OBJECT,
-    OTHER_ACTIVITY,
-    OWNER,
-    REGISTRATION,
-    RELATED,
-    SENDER,
-    VERB,
-)
 from lrs.domain.sealing import Category, Part, Place, Sealed, Slot, period_of
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, AgentRef, agent_place
 from lrs.ports import AgentRow, BlobRow, IndexRow, Reading, TenantStore
 from lrs.recording.attachments import sealed_blobs, slots_of
 from lrs.recording.drafts import Draft
+from lrs.recording.indexing import exchange_row, statement_row
 from lrs.sealed_bodies import pack
-
-_MANY = (OTHER_ACTIVITY, SENDER)  # a statement may have several of these: they are rows, not columns
 
 
 @dataclass(slots=True)
@@ -156,17 +144,9 @@ class Planner:
     def _index_row(self, draft: Draft, owners: list[UUID], subjects: dict[Identifier, UUID]) -> IndexRow:
         term = self.store.statements.term
         if not draft.is_statement:
-            return IndexRow(tuple([term(EXCHANGE_OWNER, owner.hex) for owner in owners]), 0)
-        kinds = dict.fromkeys(owners, OWNER)
-        for mention in draft.parts.mentions:
-            subject = subjects[mention.identifier]
-            if subject not in kinds or (mention.exact and kinds[subject] == RELATED):
-                kinds[subject] = EXACT if mention.exact else RELATED
-        terms = [term(kind, subject.hex) for subject, kind in kinds.items()]
-        terms += [term(kind, value) for kind, value in draft.terms if kind in _MANY]
-        single = {kind: term(kind, value) for kind, value in draft.terms if kind not in _MANY}
-        columns = single.get(VERB), single.get(OBJECT), single.get(REGISTRATION)
-        return IndexRow(tuple(dict.fromkeys(terms)), len(owners), draft.voids, *columns, draft.refers)
+            return exchange_row(term, owners)
+        people = [(subjects[mention.identifier], mention.exact) for mention in draft.parts.mentions]
+        return statement_row(term, owners, people, draft.terms, voids=draft.voids, refers=draft.refers)
 
 
 def _slots(

@@ -1,7 +1,7 @@
 """The manifests of an installation, one after the other, as far back as a restore has to look.
 
-1. The newest is the one with the highest number. Where the escrow knows a newer one (``anchored``), or another under
-   its number, somebody put back an older state of the place, or lost the newest runs.
+1. The newest is the one with the highest number. Where the escrow knows a newer one (``anchored``), or another
+   under its number, somebody put back an older state of the place, or lost the newest runs.
 2. Each is signed, bears its own number, and names the hash of the one before.
 3. It ends at the newest base. What was before that may be gone.
 """
@@ -96,8 +96,8 @@ def _check_anchor(chain: Sequence[Manifest], anchor: Anchor | None) -> None:
         return
     if not any((one.number, one.sha256) == (anchor.number, anchor.sha256) for one in chain):
         raise BackupInvalid(
-            f"the escrow knows of run {anchor.number} at {anchor.at}, which is not here: an older state was put back,"
-            f" or the newest runs are lost. If they are, remove {ANCHOR} from the escrow to restore what there is"
+            f"the escrow knows of run {anchor.number} at {anchor.at}, which is not here: an older state was put"
+            f" back, or the newest runs are lost. If they are, remove {ANCHOR} from the escrow to restore what there is"
         )
 
 

@@ -1,4 +1,5 @@
-"""Whether a backup is one: without a key its chain, signatures, presence and hashes; with an identity by restoring it.
+"""Whether a backup is one: without a key its chain, signatures, presence and hashes; with an identity by restoring
+it.
 
 1. The manifests from the newest base on are read and checked (``chain``).
 2. Every log is whole: segments follow one another without a gap up to where the manifest says that it stands.
@@ -32,7 +33,7 @@ class Verified:
     logs: int
     events: int
     objects: int
-    bytes: int
+    bytes_stored: int
 
     def encode(self) -> bytes:
         """As it is noted."""
@@ -103,7 +104,7 @@ class Checker:
             logs=len(last.logs),
             events=sum(state.position for state in last.logs),
             objects=len(list(objects_of(chain))),
-            bytes=total,
+            bytes_stored=total,
         )
 
     def note(self, verified: Verified) -> None:

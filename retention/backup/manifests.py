@@ -1,9 +1,9 @@
 """What a run was: every object of it, where each log and the vault stand. A STORAGE FORMAT, kept for years.
 
 JSON in clear, for whoever makes backups has no key to them and reads the last one; it holds ids, counts and times,
-and no person's. Signed by the installation's own key (Ed25519, over the canonical JSON of all but the signature), and
-each names the hash of the one before: none can be made up, altered, exchanged or left out. A *base* names everything
-that a restore needs, so that nobody has to read what was before it.
+and no person's. Signed by the installation's own key (Ed25519, over the canonical JSON of all but the signature),
+and each names the hash of the one before: none can be made up, altered, exchanged or left out. A *base* names
+everything that a restore needs, so that nobody has to read what was before it.
 """
 
 import base64
@@ -63,8 +63,8 @@ class BlobPart:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """Where a log stands: the generations that it is made of, each with the position after which it began, and what
-    tells its last event from any other (``tip``)."""
+    """Where a log stands: the generations that it is made of, each with the position after which it began, and
+    what tells its last event from any other (``tip``)."""
 
     log: str
     lineage: tuple[tuple[int, int], ...]

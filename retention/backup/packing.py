@@ -31,13 +31,13 @@ class Sink:
     encryption: Encryption
     vault: str
     run: str
-    bytes: int = 0
+    bytes_put: int = 0
 
     def put(self, name: str, content: bytes) -> Stored:
         """Compressed, sealed and stored under a name that nothing had."""
         data = self.encryption.encrypt(content)
         self.place.put(name, data, new=True)
-        self.bytes += len(data)
+        self.bytes_put += len(data)
         return Stored.of(name, data)
 
     def put_parts(self, pieces: Iterator[bytes], name: Callable[[int], str]) -> list[Stored]:

@@ -1,13 +1,13 @@
 """Bringing an installation back, into an empty place, in numbered steps. Whoever is killed takes them again.
 
-1. The escrow's slots are opened with the identity. The place has to be empty, or to be the one in which this restore
-   was begun.
+1. The escrow's slots are opened with the identity. The place has to be empty, or to be the one in which this
+   restore was begun.
 2. Before anything is written: the manifests are checked, one after the other, against the escrowed public key and
    against what the escrow knows of the last run; every object that they name is there, of its hash; the escrow has
    the key of the epoch in which the last snapshot was taken, and every destruction up to it. What does not fit is
    refused. Then it is noted what is brought back: a place with an unfinished note is not served.
-3. A root key is made, the epoch's key wrapped anew, and the newest snapshot of the vault loaded: never an older one,
-   whatever the time.
+3. A root key is made, the epoch's key wrapped anew, and the newest snapshot of the vault loaded: never an older
+   one, whatever the time.
 4. The ledger's mirror is written from the escrow, and what was destroyed after the snapshot is destroyed again.
 5. The control store's events, all of them (a credential that was revoked stays so); then each tenant's, with the
    blobs that they name, up to the time that was asked for.

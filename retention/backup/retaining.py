@@ -1,9 +1,9 @@
 """What a backup lets go of.
 
-A log is kept for ever, so its segments are, too: however old, a restore of today needs them. What goes after the days
-of retention is what no restore of today needs: manifests from before the newest base, and what they alone name (the
-segments of tenants that left, of generations that a restore left behind, small ones that were packed together). What
-no manifest names, of runs that a crash cut off, goes after two days, which no run takes.
+A log is kept for ever, so its segments are, too: however old, a restore of today needs them. What goes after the
+days of retention is what no restore of today needs: manifests from before the newest base, and what they alone
+name (the segments of tenants that left, of generations that a restore left behind, small ones that were packed
+together). What no manifest names, of runs that a crash cut off, goes after two days, which no run takes.
 """
 
 import json

@@ -1,11 +1,13 @@
 """One run of a backup. What no manifest names is none: a crash anywhere leaves the backup as it was before.
 
-1. The last manifest is read and checked, and each log against it. Every so many runs is a *base*, which names again
-   what is still needed, and packs small segments together.
+1. The last manifest is read and checked, and each log against it. Every so many runs is a *base*, which names
+   again what is still needed, and packs small segments together.
 2. The logs' events since then, ciphertext, and the blobs that they name: sealed to the recipients and stored.
-   Tenants are listed before the control store's log is read, so that every log that is stored has its tenant there.
+   Tenants are listed before the control store's log is read, so that every log that is stored has its tenant
+   there.
 3. A snapshot of the vault, taken after what it has to open: every key of step 2 is in it.
-4. The manifest, signed, under a number that nobody has: of two runs at once one is refused. The escrow hears of it.
+4. The manifest, signed, under a number that nobody has: of two runs at once one is refused. The escrow hears of
+   it.
 5. Older snapshots go; after a base, all that is no longer named or needed.
 """
 
@@ -85,7 +87,7 @@ class Ran:
     base: bool
     events: int
     objects: int
-    bytes: int
+    bytes_stored: int
     missing: int
 
 
@@ -167,7 +169,7 @@ class Backup:
             base,
             packed.events,
             len(snapshot) + len(list(manifest.objects())),
-            sink.bytes,
+            sink.bytes_put,
             packed.missing,
         )
 

@@ -58,7 +58,7 @@ class BackupWorker:
             if self._due():
                 ran = self._backup.run(lambda *_: self._keep_leading())
                 self._last = datetime.fromisoformat(ran.at)
-                log.info("backup: run=%d events=%d bytes=%d", ran.number, ran.events, ran.bytes)
+                log.info("backup: run=%d events=%d bytes=%d", ran.number, ran.events, ran.bytes_stored)
         except Exception as error:  # noqa: BLE001  (it runs for as long as the service lives)
             log.error("NO BACKUP WAS MADE: %s", code_of(error))  # noqa: TRY400  (no trace: it may hold data)
             self._last = None

@@ -1,8 +1,8 @@
 """A stretch of a log as one object. A STORAGE FORMAT, kept for years.
 
 A line of JSON says what it is a stretch of; then come columns, for equal things beside each other compress: the
-positions are gapless, so the first stands for all; times as differences; versions, topics, lengths of states; stream
-ids; states. What is in it is ciphertext and was never anything else here.
+positions are gapless, so the first stands for all; times as differences; versions, topics, lengths of states;
+stream ids; states. What is in it is ciphertext and was never anything else here.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from lrs.domain.errors import BackupInvalid, EventCorrupt
@@ -65,7 +65,7 @@ def pack(vault: str, log: str, generation: int, rows: Sequence[EventRow]) -> byt
     return b"".join(
         (
             json.dumps(head, sort_keys=True).encode() + b"\n",
-            _column("q", [times[0], *(later - one for one, later in zip(times, times[1:], strict=False))]),
+            _column("q", [times[0], *(later - one for one, later in pairwise(times))]),
             _column("I", [row.version for row in rows]),
             bytes(number[row.topic] for row in rows),
             _column("I", [len(row.state) for row in rows]),
@@ -91,7 +91,7 @@ def unpack(content: bytes, expected: Stretch) -> list[EventRow]:
 def _rows(columns: memoryview, expected: Stretch, topics: list[str]) -> list[EventRow]:
     count = expected.last - expected.first + 1
     at = [0, *accumulate(width * count for width in (8, 4, 1, 4, 16))]
-    times, versions, kinds, lengths, streams = (columns[one:end] for one, end in zip(at, at[1:], strict=False))
+    times, versions, kinds, lengths, streams = (columns[one:end] for one, end in pairwise(at))
     states, ends = columns[at[-1] :], [0, *accumulate(_numbers("I", lengths))]
     if len(streams) != 16 * count or ends[-1] != len(states):
         raise BackupInvalid("a segment is not of its length")

@@ -224,7 +224,7 @@ def breakages() -> dict[str, Callable[[Any], None]]:
         "exchanged": another,
         "under another's number": lambda place: place.put(name(2), place.get(name(1))),
         "of another vault": lambda place: place.put(name(3), written(manifest(3, vault="w" * 32))),
-        "none at all": lambda place: [place.remove(name(number)) for number in (1, 2, 3)],  # type: ignore[dict-item]
+        "none at all": lambda place: [place.remove(name(number)) for number in (1, 2, 3)],
     }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks, parts, storable
+from lrs.adapters.sql.filling import settle_head
 from lrs.adapters.sql.logs import SqlLog
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.domain.instants import microseconds
@@ -78,6 +79,17 @@ class SqlControl:
                 ).fetchall()
             ]
         return {UUID(bytes=row[0]): tuple(row[1].split()) for row in rows}
+
+    def restore(self, tenants: Sequence[TenantRow], credentials: Sequence[CredentialRow]) -> None:
+        """Put these rows in the place of all that are there; the head is where the log ends, the fence moves, and
+        nobody holds a lease."""
+        with self._database.write() as c:
+            for table in ("tenant", "credential", "lease"):
+                c.execute(f"DELETE FROM {table}")
+            _insert_tenants(c, tenants)
+            _insert_credentials(c, credentials)
+            _move_fence(c)
+            settle_head(c)
 
     def lease(self, name: str, holder: str, now: datetime, *, seconds: int) -> bool:
         """Whether this holder has the lease of that name until then: nobody else had it, or theirs ran out."""

@@ -91,6 +91,11 @@ def insert_documents(c: Connection, rows: Sequence[DocumentRow]) -> None:
     )
 
 
+def insert_document_rows(c: Connection, rows: Sequence[DocumentRow]) -> None:
+    """The rows of documents at their newest versions, each with its own time of storing."""
+    c.executemany("INSERT INTO document VALUES (?,?,?,?,?,?,?,?)", [_values(r, r.updated_us) for r in rows])
+
+
 def _values(r: DocumentRow, stored: int) -> tuple[Any, ...]:
     return r.place, r.scope, r.session, r.owner.bytes, r.stream.bytes, r.version, stored, r.head.envelope
 

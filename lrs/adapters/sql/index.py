@@ -28,18 +28,10 @@ def insert_index(
     """Index rows of statements and exchanges, and what voiding statements void. ``linked`` is what the head says
     of references."""
     indexed = [(at, one, row) for at, one, row in zip(positions, events, index, strict=True) if row]
-    c.executemany(
-        _INSERT_STATEMENT,
-        [
-            (at, row.owners, row.verb, row.object, row.registration, pack_terms(row.terms))
-            for at, _, row in indexed
-            if row.owners
-        ],
-    )
-    c.executemany("INSERT INTO term VALUES (?,?)", [(term, at) for at, _, row in indexed for term in row.terms])
+    insert_statements(c, [(at, row, row.terms) for at, _, row in indexed])
     for _, one, row in indexed:
         if row.voids is not None:
-            _insert_voided(c, _stream(one), row.voids.bytes)
+            insert_voided(c, _stream(one), row.voids.bytes)
 
     referring = {at: row.refers.bytes for at, _, row in indexed if row.refers is not None}
     if referring or linked == WAITING:
@@ -51,7 +43,21 @@ def _stream(one: StoredEvent) -> bytes:
     return one.originator_id.bytes
 
 
-def _insert_voided(c: Connection, voiding: bytes, target: bytes) -> None:
+def insert_statements(c: Connection, rows: Sequence[tuple[int, IndexRow, Sequence[int]]]) -> None:
+    """The rows of statements and exchanges at these positions, each with the terms that it is looked up by."""
+    c.executemany(
+        _INSERT_STATEMENT,
+        [
+            (at, row.owners, row.verb, row.object, row.registration, pack_terms(row.terms))
+            for at, row, _ in rows
+            if row.owners
+        ],
+    )
+    c.executemany("INSERT INTO term VALUES (?,?)", [(term, at) for at, _, terms in rows for term in terms])
+
+
+def insert_voided(c: Connection, voiding: bytes, target: bytes) -> None:
+    """That one statement voids another."""
     # xAPI 1.0.3 Data 2.3.2: a voiding statement can not be voided, whichever of the two came first.
     voids_voiding = c.execute("SELECT 1 FROM voided WHERE voiding = ?", (target,)).fetchone() is not None
     c.execute("INSERT INTO voided VALUES (?,?)", (voiding, None if voids_voiding else target))

@@ -24,7 +24,7 @@ REFERRERS_MAX: Final = 1_000
 TERMS_MAX: Final = 1_000
 
 _TARGETS = (
-    "SELECT e.originator_id, s.verb, s.object, s.registration, s.terms, r.target FROM event e"
+    "SELECT e.originator_id, e.position, s.verb, s.object, s.registration, s.terms, r.target FROM event e"
     " LEFT JOIN statement s ON s.position = e.position LEFT JOIN reference r ON r.position = e.position"
     " WHERE e.originator_version = 1 AND e.originator_id IN ({})"
 )
@@ -112,10 +112,26 @@ def _chains(c: Connection, positions: Sequence[int]) -> tuple[dict[int, dict[int
 def _targets(c: Connection, ids: Iterable[bytes]) -> dict[bytes, tuple[tuple[int, ...], bytes | None]]:
     """What each statement that is there is found by, and what it refers to; nothing once it left the index."""
     found: dict[bytes, tuple[tuple[int, ...], bytes | None]] = {}
+    some_erased = c.execute("SELECT 1 FROM tombstone LIMIT 1").fetchone() is not None
     for part in parts(list(ids)):
         for row in c.execute(_TARGETS.format(marks(part)), part).fetchall():
-            stream, verb, target, registration, packed, refers = row
+            stream, position, verb, target, registration, packed, refers = row
             terms = () if packed is None else unpack_terms(packed)
+            if some_erased:
+                terms = _looked_up(c, position, terms)
             single = tuple(one for one in (verb, target, registration) if one is not None)
             found[bytes(stream)] = (single + terms, None if refers is None else bytes(refers))
     return found
+
+
+def _looked_up(c: Connection, position: int, terms: tuple[int, ...]) -> tuple[int, ...]:
+    """Those that the statement is still found by: whoever was erased stays among its packed terms, but must not
+    come back with what refers to it later."""
+    living = {
+        row[0]
+        for part in parts(terms)
+        for row in c.execute(
+            f"SELECT term FROM term WHERE position = ? AND term IN ({marks(part)})", (position, *part)
+        ).fetchall()
+    }
+    return tuple([term for term in terms if term in living])

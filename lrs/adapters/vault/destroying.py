@@ -4,10 +4,12 @@ This file must not know how keys are wrapped. Its functions work inside a write 
 lock on the fence is what keeps ledger and mirror in one order.
 """
 
+from uuid import UUID
+
 from lrs.adapters.sql.database import Connection
 from lrs.adapters.vault.ledger import DEPARTED, Entry
 from lrs.domain.errors import VaultRefused
-from lrs.domain.sealing import ERASED
+from lrs.domain.sealing import ERASED, Destroyed
 
 _OF_A_TENANT = ("tenant_key", "data_key", "directory", "subject")
 _OF_A_SUBJECT = ("data_key", "directory")
@@ -64,6 +66,27 @@ def catch_up(connection: Connection, mirrored: list[Entry]) -> None:
         row for entry in mirrored for row in _key_rows(entry)
     }:
         raise VaultRefused("the vault's ledger is altered: its rows are not what its mirror says")
+
+
+def entries_of(connection: Connection, tenant: str, after: int) -> list[Destroyed]:
+    """A tenant's entries beyond a sequence, ascending, since it departed last."""
+    rows = connection.execute(
+        "SELECT sequence, subject, reason FROM ledger WHERE tenant = ? AND sequence > ? ORDER BY sequence",
+        (tenant, after),
+    ).fetchall()
+    kids: dict[int, list[bytes]] = {row[0]: [] for row in rows}
+    if rows:
+        found = connection.execute(
+            "SELECT sequence, kid FROM destroyed_key WHERE tenant = ? AND sequence > ? ORDER BY kid",
+            (tenant, after),
+        )
+        for sequence, kid in found.fetchall():
+            kids[sequence].append(kid)
+    departed = max((at for at, row in enumerate(rows) if row[2] == DEPARTED), default=-1)
+    return [
+        Destroyed(sequence, tenant, UUID(bytes=subject), reason, tuple(kids[sequence]))
+        for sequence, subject, reason in rows[departed + 1 :]
+    ]
 
 
 def _ledger_row(entry: Entry) -> tuple[int, str, bytes, str, str, str, str]:

@@ -231,10 +231,25 @@ class VaultReading:
         """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""
         found = self._known.digest_keys.get((self._tenant, subject))
         if found is None:
-            raw = self._key(Slot(subject, Category.IDENTITY)).raw
-            found = wrapping.derive(raw, "agent digest", 32)
-            self._known.digest_keys[self._tenant, subject] = found
+            found = self._remember_digest_key(subject, self._key(Slot(subject, Category.IDENTITY)))
         return hmac.digest(found, data, hashlib.sha256)[:_DIGEST_BYTES]
+
+    def digests(self, items: Sequence[tuple[UUID, bytes]]) -> list[bytes]:
+        """The digest of each (subject, data), of keys that are there: none is minted. StaleFence where one is not
+        (any more)."""
+        keys = {one: self._known.digest_keys.get((self._tenant, one)) for one, _ in items}
+        slots = [Slot(one, Category.IDENTITY) for one, key in keys.items() if key is None]
+        if slots:
+            with self._vault.database.read() as connection:
+                if self._load(connection, slots):
+                    raise StaleFence
+            for slot in slots:
+                keys[slot.subject] = self._remember_digest_key(slot.subject, self._key(slot))
+        return [hmac.digest(keys[one] or b"", data, hashlib.sha256)[:_DIGEST_BYTES] for one, data in items]
+
+    def _remember_digest_key(self, subject: UUID, key: SubjectKey) -> bytes:
+        found = self._known.digest_keys[self._tenant, subject] = wrapping.derive(key.raw, "agent digest", 32)
+        return found
 
 
 def _new_key() -> tuple[bytes, bytes]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks
 from lrs.adapters.vault import verdicts, wrapping
-from lrs.adapters.vault.destroying import apply_entry, catch_up
+from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of
 from lrs.adapters.vault.known import KeyState, Known, SubjectKey, TenantKeys
 from lrs.adapters.vault.ledger import DEPARTED, GENESIS, Mirror, make_entry
 from lrs.adapters.vault.reading import VaultReading
@@ -28,6 +28,7 @@ from lrs.domain.sealing import (
     ERASED,
     Denied,
     Destroyed,
+    Fate,
     Outcome,
     Place,
     Plain,
@@ -214,14 +215,18 @@ class KeyVault:
     # --- opening ---------------------------------------------------------------------------------------------
 
     def open_many(
-        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, even_denied: bool = False
     ) -> list[Outcome]:
         """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
-        whoever asks again while the fence stands."""
+        whoever asks again while the fence stands. ``even_denied`` is for indexes and views, which hold what is
+        denied, too, and leave it out when they are read: such items open as if nothing was denied."""
         outcomes: list[Outcome] = []
-        opening = self._open_kept if keep else self._open_fenced
         for start in range(0, len(items), FENCED_OPENINGS_MAX):
-            outcomes += opening(tenant, items[start : start + FENCED_OPENINGS_MAX])
+            part = items[start : start + FENCED_OPENINGS_MAX]
+            if keep and not even_denied:
+                outcomes += self._open_kept(tenant, part)
+            else:
+                outcomes += self._open_fenced(tenant, part, even_denied=even_denied)
         return outcomes
 
     def _open_kept(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
@@ -239,12 +244,14 @@ class KeyVault:
                 kept[names[at]] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _open_fenced(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+    def _open_fenced(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, even_denied: bool = False
+    ) -> list[Outcome]:
         if not items:
             return []
         owners = [verdicts.owners_of(sealed) for _, sealed in items]
         try:
-            known = self._verdicts(tenant, {kid for kids in owners for kid in kids})
+            known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, even_denied=even_denied)
         except KeyStoreUnavailable:
             return [Unavailable()] * len(items)
         return [
@@ -252,7 +259,15 @@ class KeyVault:
             for (place, sealed), kids in zip(items, owners, strict=True)
         ]
 
-    def _verdicts(self, tenant: str, kids: set[bytes]) -> dict[bytes, KeyState | Denied]:
+    def fates(self, tenant: str, items: Sequence[Sealed]) -> list[tuple[Fate, ...]]:
+        """What became of the keys of each item's owners, in the order of the owners. KeyStoreUnavailable."""
+        owners = [verdicts.owners_of(sealed) for sealed in items]
+        known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, even_denied=True)
+        return [tuple([verdicts.fate(known.get(kid)) for kid in kids]) for kids in owners]
+
+    def _verdicts(
+        self, tenant: str, kids: set[bytes], *, even_denied: bool = False
+    ) -> dict[bytes, KeyState | Denied]:
         """What may be done with these keys now; one that is nowhere is absent."""
         known = self._look()
         states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
@@ -262,7 +277,7 @@ class KeyVault:
                 self._denied(connection, known, tenant)
                 keys = self.tenant_keys(connection, known, tenant)
                 states = self._states(connection, known, tenant, keys, kids)
-        denied = known.denied[tenant]
+        denied = frozenset() if even_denied else known.denied[tenant]
         return {kid: verdicts.verdict(state, denied) for kid, state in states.items()}
 
     def _states(
@@ -349,6 +364,12 @@ class KeyVault:
         """The ledger's entry of this subject's erasure, if it has one."""
         with self.database.read() as connection:
             return _entry_of(connection, tenant, subject)
+
+    def destructions(self, tenant: str, after: int = 0) -> list[Destroyed]:
+        """The ledger's entries of this tenant beyond a sequence, ascending; of one that departed and came again
+        those since."""
+        with self.database.read() as connection:
+            return entries_of(connection, tenant, after)
 
     def identifier_kinds(self, tenant: str, subject: UUID) -> tuple[str, ...]:
         """Which kinds of identifier the directory knows the subject by."""

@@ -21,6 +21,7 @@ from lrs.domain.sealing import (
     Denied,
     Erased,
     Expired,
+    Fate,
     Outcome,
     Place,
     Plain,
@@ -85,6 +86,15 @@ def owners_of(sealed: Sealed) -> tuple[bytes, ...]:
 def verdict(state: KeyState, denied: frozenset[UUID]) -> KeyState | Denied:
     """The fence has the word before the key."""
     return Denied() if isinstance(state, SubjectKey) and state.subject in denied else state
+
+
+def fate(state: KeyState | Denied | None) -> Fate:
+    """What became of a key, by what is known of it."""
+    if isinstance(state, SubjectKey):
+        return Fate.LIVING
+    if isinstance(state, Erased):
+        return Fate.ERASED
+    return Fate.EXPIRED if isinstance(state, Expired) else Fate.UNKNOWN
 
 
 def open_one(
