@@ -97,7 +97,8 @@ def _check_anchor(chain: Sequence[Manifest], anchor: Anchor | None) -> None:
     if not any((one.number, one.sha256) == (anchor.number, anchor.sha256) for one in chain):
         raise BackupInvalid(
             f"the escrow knows of run {anchor.number} at {anchor.at}, which is not here: an older state was put"
-            f" back, or the newest runs are lost. If they are, remove {ANCHOR} from the escrow to restore what there is"
+            f" back, or the newest runs are lost. If they are, remove {ANCHOR} from the escrow, to restore what"
+            " there is"
         )
 
 

@@ -10,14 +10,20 @@ it.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 from lrs.domain.errors import BackupInvalid
 from lrs.ports import Clock, ObjectPlace
 from retention.backup import chain as chains
 from retention.backup import layout
 from retention.backup.manifests import Manifest, Stored, Verify
+
+# Storage that is far away answers slowly and to several at once; each object is some megabytes.
+_READ_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +71,24 @@ def check_objects(
             raise BackupInvalid(f"an object is missing or cut short: {one.name}")
     total = sum(one.size for one in wanted)
     done = 0
-    for one in wanted:
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
         try:
-            data = place.get(one.name)
-        except FileNotFoundError:
-            raise BackupInvalid(f"an object is missing: {one.name}") from None
-        if not one.is_of(data):
-            raise BackupInvalid(f"an object was altered: {one.name}")
-        done += one.size
-        progress(done, total)
+            for one in pool.map(partial(_checked, place), wanted):
+                done += one.size
+                progress(done, total)
+        finally:
+            pool.shutdown(cancel_futures=True)
     return total
+
+
+def _checked(place: ObjectPlace, one: Stored) -> Stored:
+    try:
+        data = place.get(one.name)
+    except FileNotFoundError:
+        raise BackupInvalid(f"an object is missing: {one.name}") from None
+    if not one.is_of(data):
+        raise BackupInvalid(f"an object was altered: {one.name}")
+    return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,14 @@ def vaults_in(place: ObjectPlace) -> list[str]:
     """The installations that have manifests in a place."""
     found = {name.split("/")[0] for name, _ in place.list() if layout.manifest_number(name) is not None}
     return sorted(found)
+
+
+def is_signed_by(place: ObjectPlace, vault: str, public_key: bytes, verify: Verify) -> bool:
+    """Whether this key signed the last run of an installation. StoreUnavailable."""
+    try:
+        return chains.newest(place, vault, public_key, verify) is not None
+    except BackupInvalid:
+        return False
 
 
 def last_verified(place: ObjectPlace, vault: str) -> datetime | None:

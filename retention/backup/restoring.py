@@ -72,6 +72,7 @@ class Restored:
 
     vault: str
     number: int
+    sha256: str
     at: str
     epoch: int
     tenants: int
@@ -148,6 +149,7 @@ class Restore:
         return Restored(
             last.vault,
             last.number,
+            last.sha256,
             last.at,
             last.epoch,
             len(logs),
@@ -178,10 +180,7 @@ class Restore:
         self, slots: Sequence[EscrowedKey], begun: Note | None, progress: Progress
     ) -> tuple[list[Manifest], bytes, Sequence[bytes]]:
         """The manifests, the epoch's key and the ledger's entries. BackupInvalid."""
-        vaults = {(one.vault, one.public_key) for one in slots}
-        if len(vaults) != 1:
-            raise BackupInvalid("the escrow holds no key, or those of several installations")
-        vault, public_key = next(iter(vaults))
+        vault, public_key = whose(slots)
         chain = chains.read_chain(
             self.place,
             vault,
@@ -286,6 +285,14 @@ class Restore:
         stored = max(microseconds(self.clock.now()), head.stored + 1)
         first = EventRow(head.position + 1, stored, 1, event.originator_id.bytes, event.TOPIC, event.encode())
         log.begin_generation(LogHead(generation, head.position, first.position, stored), first)
+
+
+def whose(slots: Sequence[EscrowedKey]) -> tuple[str, bytes]:
+    """Which installation an escrow is of, and the key that checks its manifests. BackupInvalid."""
+    found = {(one.vault, one.public_key) for one in slots}
+    if len(found) != 1:
+        raise BackupInvalid("the escrow holds no key, or those of several installations")
+    return next(iter(found))
 
 
 class _BlobParts:
