@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from pydantic import SecretStr
 from starlette.types import ASGIApp
@@ -10,16 +11,22 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.attached import AttachedStatements
 from api.services import Services
+from lrs.adapters.age import AgeRecipients
 from lrs.adapters.clock import SystemClock
 from lrs.adapters.jws import JsonWebSignatures
 from lrs.adapters.objects.blobs import open_blobs
+from lrs.adapters.objects.escrow import open_escrow
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
 from lrs.adapters.signatures import verify
 from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
+from lrs.adapters.vault.closing import VaultEpochs
+from lrs.adapters.vault.escrow import Escrow
 from lrs.adapters.vault.opening import open_vault
+from lrs.adapters.vault.roots import ENVIRONMENT, FILE
+from lrs.adapters.vault.transit import TRANSIT, Transit, token_of
 from lrs.adapters.vault.vault import KeyVault
 from lrs.attachments import Attachments
 from lrs.config import Settings
@@ -28,9 +35,10 @@ from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.owners import Owners
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
+from lrs.domain.errors import InvalidRequest
 from lrs.leading import Leader
 from lrs.opening import Opener
-from lrs.ports import Clock, Stores
+from lrs.ports import Clock, RootProvider, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
@@ -38,6 +46,8 @@ from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
+from retention.closing import EpochCloser
+from retention.daily import EpochSchedule
 from retention.erasure import Eraser
 from retention.export import Exporter
 from retention.rights import Rights
@@ -72,6 +82,8 @@ class System:
     runner: Runner
     worker: RequestWorker
     sweeper: Sweeper
+    closer: EpochCloser
+    schedule: EpochSchedule
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -107,12 +119,14 @@ class System:
         self.runner.start()
         self.worker.start()
         self.sweeper.start()
+        self.schedule.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         self.document_writer.close()
         if self.started:
+            self.schedule.stop()
             self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
@@ -125,7 +139,10 @@ def build(settings: Settings) -> System:
     """The system on the store that the settings name. VaultRefused when the vault will not open,
     StoreNotMigrated when a store is not at the version of this release."""
     clock = SystemClock()
-    vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock)
+    escrow = _escrow(settings)
+    vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock, escrow)
+    epochs = VaultEpochs(vault, escrow)
+    epochs.settle_escrow()
     blobs = open_blobs(settings.blobs_url, settings.data_dir)
     tenants = Tenants(control, stores, vault, clock, departed=partial(remove_all, blobs))
     opener = Opener(vault, settings.public_url)
@@ -141,6 +158,7 @@ def build(settings: Settings) -> System:
     attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
     exporter = Exporter(tenants, vault, opener, clock, attachments)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
+    closer = EpochCloser(epochs, tenants, vault, clock)
     return System(
         settings=settings,
         vault=vault,
@@ -163,6 +181,8 @@ def build(settings: Settings) -> System:
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
         sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
+        closer=closer,
+        schedule=EpochSchedule(closer, Leader(control, clock, "epochs"), settings.epoch_hours),
     )
 
 
@@ -176,15 +196,13 @@ def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Mi
     return [migrate_vault(vault_url), *migrate_store(url, progress)]
 
 
-def _on_sqlite(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl, Stores]:
+def _on_sqlite(settings: Settings, clock: Clock, escrow: Escrow | None) -> tuple[KeyVault, SqlControl, Stores]:
     data = settings.data_dir
-    vault = open_vault(
-        data / "vault.db", settings.keys, root_key=_said(settings.root_key), root_file=settings.root_key_file
-    )
+    vault = open_vault(data / "vault.db", settings.keys, escrow=escrow, **_roots(settings))
     return vault, sqlite_control(data / "control.db", clock.now), SqliteStores(data / "tenants", clock.now)
 
 
-def _on_postgres(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl, Stores]:
+def _on_postgres(settings: Settings, clock: Clock, escrow: Escrow | None) -> tuple[KeyVault, SqlControl, Stores]:
     url, vault_url = _said(settings.database_url), _said(settings.vault_url)
     assert url is not None
     assert vault_url is not None
@@ -193,16 +211,37 @@ def _on_postgres(settings: Settings, clock: Clock) -> tuple[KeyVault, SqlControl
     try:
         control = stores.control()
         vault = open_postgres_vault(
-            vault_url,
-            settings.keys,
-            connections=settings.connections,
-            root_key=_said(settings.root_key),
-            root_file=settings.root_key_file,
+            vault_url, settings.keys, connections=settings.connections, escrow=escrow, **_roots(settings)
         )
     except BaseException:
         stores.close()
         raise
     return vault, control, stores
+
+
+def _roots(settings: Settings) -> dict[str, Any]:
+    """Who wraps epoch keys. InvalidRequest where the settings do not go together."""
+    key = _said(settings.root_key)
+    if settings.root_provider == ENVIRONMENT and key is None:
+        raise InvalidRequest("LRS_ROOT_PROVIDER is environment: set LRS_ROOT_KEY")
+    return {
+        "root_key": None if settings.root_provider == FILE else key,
+        "root_file": settings.root_key_file,
+        "provider": _transit(settings) if settings.root_provider == TRANSIT else None,
+    }
+
+
+def _transit(settings: Settings) -> RootProvider:
+    if settings.transit_url is None:
+        raise InvalidRequest("LRS_ROOT_PROVIDER is transit: set LRS_TRANSIT_URL")
+    token = token_of(_said(settings.transit_token), settings.transit_token_file)
+    return Transit(settings.transit_url, settings.transit_mount, token, settings.transit_namespace)
+
+
+def _escrow(settings: Settings) -> Escrow | None:
+    if settings.escrow_url is None:
+        return None
+    return Escrow(open_escrow(settings.escrow_url, settings.backup_url), AgeRecipients(settings.recipients))
 
 
 def _said(secret: SecretStr | None) -> str | None:

@@ -6,7 +6,7 @@ The environment wins over the file. ``docs/settings.md`` lists every setting; a 
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +25,24 @@ class Settings(BaseSettings):
     )
     root_key: SecretStr | None = Field(default=None, description="the root key in base64 (32 bytes)")
     root_key_file: Path | None = Field(default=None, description="or a file of mode 0600 that holds it")
+    root_provider: Literal["file", "environment", "transit"] | None = Field(
+        default=None, description="who wraps epoch keys; none said: the root key, wherever it is"
+    )
+    transit_url: str | None = Field(default=None, description="the address of HashiCorp Vault or OpenBao")
+    transit_mount: str = Field(default="transit", description="where its transit engine is mounted")
+    transit_namespace: str | None = Field(default=None, description="its namespace, where it has some")
+    transit_token: SecretStr | None = Field(default=None, description="the token for it")
+    transit_token_file: Path | None = Field(default=None, description="or a file that holds it, read each time")
+    escrow_url: str | None = Field(
+        default=None, description="where epoch keys are escrowed: a folder, or s3://bucket/prefix"
+    )
+    backup_url: str | None = Field(default=None, description="where backups go: a folder, or s3://bucket/prefix")
+    backup_recipients: str = Field(
+        default="", description="age public keys, with commas, that backups and escrow are sealed to"
+    )
+    epoch_hours: float = Field(
+        default=24, gt=0, le=24 * 366, description="how long after the last one an epoch is closed"
+    )
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL instead of the embedded store: a URL, several hosts if you like"
     )
@@ -57,6 +75,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """Each of ``cors_origins``."""
         return tuple(one for sent in self.cors_origins.split(",") if (one := sent.strip()))
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Each of ``backup_recipients``."""
+        return tuple(one for sent in self.backup_recipients.split(",") if (one := sent.strip()))
 
     @property
     def keys(self) -> Path:

@@ -1,4 +1,7 @@
-"""The certificate of an erasure: what is claimed, signed by the tenant's key, with no word about the person.
+"""The certificates of an erasure: what is claimed, signed by the tenant's key, with no word about the person.
+
+1 says that the person is dead in the live system; 2, when the epoch was closed, that no copy of the vault from
+before can bring them back.
 
 The signature (Ed25519) is over the canonical JSON of all but itself: sorted keys, no white space, UTF-8.
 THE SHAPE IS PUBLIC: certificates are kept by controllers and checked years later. Fields may be added.
@@ -8,10 +11,11 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from lrs.domain.epochs import ClosedEpoch
 from lrs.domain.errors import InvalidRequest
 from lrs.domain.sealing import Destroyed
 
@@ -32,6 +36,35 @@ _DOES_NOT_REACH = (
     "Copies held by a language-model provider or another receiver of data.",
     "Free text about the person that somebody else wrote; it goes with its author.",
 )
+_EPOCH_CLAIMS = (
+    "The epoch in which the subject's data keys were destroyed was closed at the time named here.",
+    (
+        "Before its key was destroyed, a fresh copy of the vault was restored apart and opened, so that everybody "
+        "else's keys are known to live on."
+    ),
+    (
+        "The key of that epoch was destroyed by its provider; its file, and its place in the escrow if there is "
+        "one, were overwritten."
+    ),
+    (
+        "Every copy of the vault from before the close is noise without that key, also in backups: it opens no "
+        "key of the subject and leads from no identifier to the subject. With it, the subject's sealed records "
+        "are noise in every backup."
+    ),
+)
+_EPOCH_DOES_NOT_REACH = (
+    "Files already exported or reports already handed out.",
+    "Copies held by a language-model provider or another receiver of data.",
+    "Free text about the person that somebody else wrote; it goes with its author.",
+    "Copies of the memory of a machine that had the epoch's key loaded.",
+)
+# What a root key has wrapped once, it can unwrap again; a provider's own key for each epoch can be gone
+# everywhere.
+_COPIED_FILES = (
+    "Copies of the key directory, made by others, together with the root key: the file of the epoch's key was "
+    "destroyed here, and must not be kept elsewhere."
+)
+_BACKED_UP_PROVIDER = "Backups of the provider's own storage, which are its operator's."
 _NOTIFY = "Tell every recipient to whom the data were disclosed (GDPR article 19)."
 
 
@@ -73,6 +106,39 @@ def certificate(
         "claims": list(_CLAIMS),
         "does_not_reach": list(_DOES_NOT_REACH),
         "notify": _NOTIFY,
+        "public_key": base64.b64encode(public_key).decode(),
+    }
+    return content | {"signature": base64.b64encode(sign(signed_bytes(content))).decode()}
+
+
+def epoch_certificate(
+    first: Mapping[str, Any],
+    epoch: ClosedEpoch,
+    at: datetime,
+    *,
+    sign: Callable[[bytes], bytes],
+    public_key: bytes,
+) -> dict[str, Any]:
+    """Certificate 2: dead in every copy. ``first`` is certificate 1; the epoch's key is destroyed."""
+    assert epoch.destroyed_at is not None
+    seconds = epoch.destruction_seconds or 0
+    kept = _COPIED_FILES if epoch.provider in {"file", "environment"} else _BACKED_UP_PROVIDER
+    content: dict[str, Any] = {
+        "type": TYPE,
+        "certificate": 2,
+        "tenant": first["tenant"],
+        "subject": first["subject"],
+        "request": first["request"],
+        "issued_at": at.isoformat(),
+        "ledger_sequence": first["ledger_sequence"],
+        "epoch": epoch.epoch,
+        "epoch_closed_at": epoch.closed_at.isoformat(),
+        "epoch_key_destroyed_at": epoch.destroyed_at.isoformat(),
+        "provider": epoch.provider,
+        "destruction_seconds": seconds,
+        "final_at": (epoch.destroyed_at + timedelta(seconds=seconds)).isoformat(),
+        "claims": list(_EPOCH_CLAIMS),
+        "does_not_reach": [*_EPOCH_DOES_NOT_REACH, kept],
         "public_key": base64.b64encode(public_key).decode(),
     }
     return content | {"signature": base64.b64encode(sign(signed_bytes(content))).decode()}

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from lrs import demo
-from lrs.adapters.vault.roots import write_new
+from lrs.adapters.vault.files import write_new
 from lrs.bootstrap import System
 from lrs.demo.course import UNITS
 from lrs.recording.drafts import Draft, exchange_draft, exchange_stream, statement_draft

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from lrs.cli import migrate, service, subjects
+from lrs.cli.epochs import epochs
 from lrs.cli.tenants import credentials, tenants
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
 app.add_typer(tenants, name="tenant")
 app.add_typer(credentials, name="credential")
 app.add_typer(subjects.subjects, name="subject")
+app.add_typer(epochs, name="epoch")
 
 _COMMANDS: dict[Callable[..., None], str] = {
     service.demo: "lrs demo",

@@ -83,6 +83,12 @@ class Unauthenticated(Refused):
     code = "unauthenticated"
 
 
+class EpochBusy(Refused):
+    """Another process is closing the epoch: it will be closed."""
+
+    code = "epoch-busy"
+
+
 class Forbidden(Refused):
     """The credential is good, its scopes do not reach this far."""
 

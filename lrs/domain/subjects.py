@@ -72,6 +72,17 @@ class Subject(Aggregate):
             aggregate.state = State.ERASED
             aggregate.certificates.append(self.certificate)
 
+    class EpochCertified(Aggregate.Event):
+        """The epoch in which the keys were destroyed is closed: no copy of the vault opens any more;
+        ``certificate`` names no person."""
+
+        TOPIC = "epoch-certified/1"
+        certificate: dict[str, Any]
+
+        def apply(self, aggregate: "Subject") -> None:
+            """The second certificate, beside the first."""
+            aggregate.certificates.append(self.certificate)
+
     def __init__(self) -> None:
         self.state = State.LIVE
         self.agents = 0
@@ -96,3 +107,13 @@ class Subject(Aggregate):
         if self.state is State.ERASED:
             return
         self.trigger_event(self.ErasureCompleted, request=request, certificate=certificate, timestamp=at)
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether it has both certificates."""
+        return any(one.get("certificate") == 2 for one in self.certificates)
+
+    def certify_epoch(self, certificate: dict[str, Any], at: datetime) -> None:
+        """Record the second certificate of an erasure; a second time adds nothing."""
+        if not self.is_certified:
+            self.trigger_event(self.EpochCertified, certificate=certificate, timestamp=at)

@@ -8,11 +8,13 @@ from lrs.ports.blobs import Blobs, Kept, Listed, Spool
 from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
+from lrs.ports.epochs import Epochs, ErasedSubject
 from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.logs import EventLog, EventRow, LogHead
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
+from lrs.ports.roots import RootProvider
 from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
 from lrs.ports.stores import Purged, Reads, Stores, TenantStore
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
@@ -29,6 +31,8 @@ __all__ = [
     "DocumentRow",
     "Documents",
     "Encryption",
+    "Epochs",
+    "ErasedSubject",
     "EventLog",
     "EventRow",
     "Filling",
@@ -46,6 +50,7 @@ __all__ = [
     "Recorded",
     "RequestRow",
     "Requests",
+    "RootProvider",
     "Selected",
     "Selection",
     "Spool",

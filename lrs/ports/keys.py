@@ -1,6 +1,6 @@
 """The vault: keys, people and seals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -122,8 +122,13 @@ class Vault(Protocol):
         """How many data keys and directory rows of the subject there still are."""
         ...
 
+    def snapshot(self) -> Iterator[bytes]:
+        """All that is in the vault, as it is now, for a backup: wrapped keys, which nothing but the present
+        epoch's key opens. KeyStoreUnavailable."""
+        ...
+
     def sign(self, tenant: str, message: bytes) -> bytes:
-        """An Ed25519 signature by the tenant's signing key."""
+        """An Ed25519 signature by the tenant's signing key; of no tenant (an empty name): the installation's."""
         ...
 
     def public_key(self, tenant: str) -> bytes:

@@ -24,6 +24,7 @@ from backports import zstd
 from lrs.adapters.sqlite.database import LOCK_SECONDS_MAX
 from lrs.adapters.vault import dictionary, envelope, known
 from lrs.adapters.vault.ledger import Entry, Mirror
+from lrs.adapters.vault.mirrors import Mirrors
 from lrs.adapters.vault.reading import VaultReading
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.agents import lookups_of
@@ -982,7 +983,7 @@ class DyingMirror(Mirror):
 
 def with_mirror(place: VaultPlace, mirror: Mirror) -> KeyVault:
     whole = place.open()
-    vault = KeyVault(whole.database, whole._epoch_key, whole._epoch, mirror)
+    vault = KeyVault(whole.database, whole.keys, Mirrors(mirror))
     place.opened.append(vault)
     return vault
 
@@ -1165,7 +1166,7 @@ class EmptiedVault(KeyVault):
 def test_a_cache_emptied_by_another_thread_is_no_alarm(vault: KeyVault, place: VaultPlace) -> None:
     item = sealed(vault, person(vault), person(vault, "bob"))
     whole = place.open()
-    emptied = EmptiedVault(whole.database, whole._epoch_key, whole._epoch, Mirror(place.mirror))
+    emptied = EmptiedVault(whole.database, whole.keys, Mirrors(Mirror(place.mirror)))
     assert emptied.open_many(TENANT, [item] * 3) == [Plain(TEXT)] * 3
     assert opened(vault, sealed(emptied, person(vault))) == Plain(TEXT)
 
@@ -1190,7 +1191,7 @@ def test_an_enrolment_that_was_rolled_back_leaves_no_phantom_in_the_cache(
 def raw_keys(vault: KeyVault) -> set[bytes]:
     """Every key that this instance has in memory; of longer ones, both halves."""
     cached = vault._known
-    keys = {vault._epoch_key}
+    keys = {vault._known.epoch_key}
     keys |= {key for tenant in cached.tenants.values() for key in (tenant.wrapping, tenant.pepper, tenant.signing)}
     keys |= {key.raw for key in cached.by_slot.values()}
     keys |= set(cached.digest_keys.values())

@@ -4,6 +4,7 @@ A fresh vault is named first (a fence at epoch 0), then EK(1) is made for that n
 epoch 1: a crash in between leaves a draft, which is finished here.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -14,16 +15,12 @@ from lrs.adapters.postgres.database import Connection, Database
 from lrs.adapters.postgres.pool import Pool, Raw, open_pool
 from lrs.adapters.postgres.schema import VAULT, VAULT_SCHEMA
 from lrs.adapters.postgres.stores import check_version
-from lrs.adapters.vault.opening import (
-    FIRST_EPOCH,
-    alone_in,
-    check_no_keys,
-    find_root,
-    make_first_epoch_key,
-    unlock,
-)
+from lrs.adapters.vault.epochs import FIRST_EPOCH, EpochKeys
+from lrs.adapters.vault.escrow import Escrow
+from lrs.adapters.vault.opening import Roots, alone_in, check_no_keys, unlock
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.errors import KeyStoreUnavailable
+from lrs.ports.roots import RootProvider
 
 _DRAFT = 0
 
@@ -44,7 +41,14 @@ def _unavailable(error: psycopg.Error) -> Exception:
 
 
 def open_postgres_vault(
-    url: str, key_dir: Path, *, connections: int, root_key: str | None, root_file: Path | None
+    url: str,
+    key_dir: Path,
+    *,
+    connections: int,
+    root_key: str | None = None,
+    root_file: Path | None = None,
+    provider: RootProvider | None = None,
+    escrow: Escrow | None = None,
 ) -> KeyVault:
     """The vault behind ``url``, its EK and ledger mirror in ``key_dir``; VaultRefused when it must not open,
     StoreNotMigrated where `lrs migrate` did not make its tables."""
@@ -56,10 +60,10 @@ def open_postgres_vault(
             fresh = fence is None or fence[1] == _DRAFT
             if fresh:
                 check_no_keys(key_dir, unfinished=fence is not None)
-            root = find_root(key_dir, root_key, root_file, fresh=fresh)
+            providers = Roots(root_key, root_file, provider).find(key_dir, fresh=fresh)
             if fresh:
-                _create(database, key_dir, root)
-            vault = unlock(database, key_dir, root)
+                _create(database, lambda vault_id: EpochKeys(key_dir, vault_id, *providers))
+            vault = unlock(database, key_dir, providers, escrow)
     except BaseException:
         database.close()
         raise
@@ -74,7 +78,7 @@ def _move(vault: KeyVault, raw: Raw) -> None:
         vault.move(Connection(raw))
 
 
-def _create(database: Database, key_dir: Path, root: bytes) -> None:
+def _create(database: Database, keys_of: Callable[[str], EpochKeys]) -> None:
     with database.write() as connection:
         connection.execute(
             "INSERT INTO fence VALUES (1, ?, ?, 0) ON CONFLICT (one) DO NOTHING", (uuid4().hex, _DRAFT)
@@ -84,5 +88,5 @@ def _create(database: Database, key_dir: Path, root: bytes) -> None:
         # made, and no key for it.
         vault_id, epoch = connection.execute("SELECT vault, epoch FROM fence FOR UPDATE").fetchall()[0]
         if epoch == _DRAFT:
-            make_first_epoch_key(key_dir, root, vault_id)
+            keys_of(vault_id).make(FIRST_EPOCH)
             connection.execute("UPDATE fence SET epoch = ?", (FIRST_EPOCH,))

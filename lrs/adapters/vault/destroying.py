@@ -45,8 +45,8 @@ def apply_entry(connection: Connection, entry: Entry) -> None:
     )
 
 
-def catch_up(connection: Connection, mirrored: list[Entry]) -> None:
-    """Destroy again what only the mirror knows. VaultRefused when the two tell different stories.
+def catch_up(connection: Connection, mirrored: list[Entry]) -> list[Entry]:
+    """Destroy again what only the mirror knows; what that was. VaultRefused when the two tell different stories.
 
     1. The ledger's hashes must be the first ones of the mirror.
     2. What the mirror has beyond is applied: a copy of the vault was restored, or a crash lay between the two.
@@ -66,6 +66,7 @@ def catch_up(connection: Connection, mirrored: list[Entry]) -> None:
         row for entry in mirrored for row in _key_rows(entry)
     }:
         raise VaultRefused("the vault's ledger is altered: its rows are not what its mirror says")
+    return mirrored[len(known) :]
 
 
 def entries_of(connection: Connection, tenant: str, after: int) -> list[Destroyed]:

@@ -41,10 +41,11 @@ KeyState = SubjectKey | Erased | Expired
 @dataclass(slots=True)
 class Known:
     """Caches of one fence reading. ``by_kid`` also remembers keys that are known to be dead; ``opened`` what was
-    asked for again and again, by its tenant, place and envelope."""
+    asked for again and again, by its tenant, place and envelope. ``epoch_key`` opens the keys of tenants."""
 
     epoch: int
     sequence: int
+    epoch_key: bytes = b""
     by_kid: dict[tuple[str, bytes], KeyState] = field(default_factory=dict)
     by_slot: dict[tuple[str, Slot], SubjectKey] = field(default_factory=dict)
     directory: dict[tuple[str, bytes], UUID] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from lrs.adapters.vault.roots import sync_directory
+from lrs.adapters.vault.files import sync_directory
 from lrs.domain.errors import KeyStoreUnavailable, VaultRefused
 from lrs.domain.sealing import Destroyed
 
@@ -54,6 +54,12 @@ def _hash(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def line_of(entry: Entry) -> bytes:
+    """The entry as it is kept, without the end of the line."""
+    facts = _facts(entry.destroyed, entry.at, entry.previous) | {"hash": entry.hash}
+    return json.dumps(facts, sort_keys=True).encode()
+
+
 class Mirror:
     """The file. Only ever appended to; the vault's write lock is held while it is."""
 
@@ -65,9 +71,8 @@ class Mirror:
 
         KeyStoreUnavailable when it can not be written; the entry may be there all the same.
         """
-        facts = _facts(entry.destroyed, entry.at, entry.previous) | {"hash": entry.hash}
         try:
-            self._append_line(json.dumps(facts, sort_keys=True).encode() + b"\n")
+            self._append_line(line_of(entry) + b"\n")
         except OSError as error:
             raise KeyStoreUnavailable("the ledger's mirror can not be written") from error
 
@@ -87,7 +92,7 @@ class Mirror:
         """All entries in order, each checked against the chain. VaultRefused where it is broken."""
         previous = GENESIS
         for line in self._whole_lines():
-            entry = _parse(line, previous)
+            entry = parse_line(line, previous)
             yield entry
             previous = entry.hash
 
@@ -102,6 +107,14 @@ class Mirror:
         except (ValueError, KeyError, TypeError, RecursionError):
             return len(lines), ""
 
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return len(self._whole_lines())
+
+    def lines(self) -> list[bytes]:
+        """The entries as they are kept, unchecked."""
+        return self._whole_lines()
+
     def _whole_lines(self) -> list[bytes]:
         try:
             return self._path.read_bytes().split(b"\n")[:-1]
@@ -111,7 +124,8 @@ class Mirror:
             raise VaultRefused("the ledger's mirror can not be read") from error
 
 
-def _parse(line: bytes, previous: str) -> Entry:
+def parse_line(line: bytes, previous: str) -> Entry:
+    """The entry, which must follow the one of this hash. VaultRefused."""
     try:
         facts = json.loads(line)
         found = facts.pop("hash")

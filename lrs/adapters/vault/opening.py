@@ -3,45 +3,80 @@
 1. Under a file lock: is this a fresh place (no vault, no epoch key)? Then make root key, vault and EK(1); the
    vault gets its name last, so that a crash leaves a draft, which is finished here. NO KEY FILE IS EVER REMOVED:
    without EK every backup is noise, and a draft in the data directory is no licence to make it so.
-2. Read the epoch from the fence; unwrap its key EK(n) with the root key. Wrong root key, missing or foreign
-   epoch key: refuse, mint nothing.
-3. Check the ledger against its mirror. The mirror ahead (a restored or crashed vault): destroy again. The
-   mirror behind or different: refuse.
+2. Read the epoch from the fence; have its key EK(n) unwrapped by the root provider. Wrong root key, missing or
+   foreign epoch key, a number that the closed epochs do not lead to, keys of another epoch: refuse, mint nothing.
+3. Check the ledger against its mirrors. A mirror ahead (a restored or crashed vault): destroy again. Behind or
+   different: refuse.
+4. What an epoch's close left when it did not finish is not done here: ``closing`` goes on with it.
 """
 
-import base64
 import fcntl
-import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from lrs.adapters.sql.database import Database
 from lrs.adapters.sqlite import database as sqlite
-from lrs.adapters.vault import dictionary, roots, wrapping
+from lrs.adapters.vault import dictionary
+from lrs.adapters.vault.checking import check_epoch
+from lrs.adapters.vault.epochs import FIRST_EPOCH, EpochKeys
+from lrs.adapters.vault.escrow import Escrow
+from lrs.adapters.vault.files import sync_directory
 from lrs.adapters.vault.ledger import Mirror
+from lrs.adapters.vault.mirrors import Mirrors
+from lrs.adapters.vault.roots import RootKey, find_root
 from lrs.adapters.vault.schema import TABLES
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.errors import KeyStoreUnavailable, VaultRefused
+from lrs.ports.roots import RootProvider
 
-FIRST_EPOCH = 1
 _KEYS_WITHOUT_VAULT = "there are keys but no vault: restore the vault, or start in an empty place"
 
 
-def open_vault(path: Path, key_dir: Path, *, root_key: str | None, root_file: Path | None) -> KeyVault:
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Where the root is: a key as given, or in its file; with a ``provider``, there, and the key only if it is
+    there to open what it wrapped before."""
+
+    key: str | None = None
+    file: Path | None = None
+    provider: RootProvider | None = None
+
+    def find(self, key_dir: Path, *, fresh: bool) -> tuple[RootProvider, ...]:
+        """Who wraps new keys, then who may have wrapped older ones. VaultRefused."""
+        if self.provider is None:
+            return (find_root(key_dir, self.key, self.file, fresh=fresh),)
+        kept = self.key is not None or (self.file or key_dir / "root.key").exists()
+        older: tuple[RootKey, ...] = (find_root(key_dir, self.key, self.file, fresh=False),) if kept else ()
+        return (self.provider, *older)
+
+
+def open_vault(
+    path: Path,
+    key_dir: Path,
+    *,
+    root_key: str | None = None,
+    root_file: Path | None = None,
+    provider: RootProvider | None = None,
+    escrow: Escrow | None = None,
+) -> KeyVault:
     """The vault in ``path``, its EK and ledger mirror in ``key_dir``; VaultRefused when it must not open."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone_in(key_dir):
         fresh = _is_fresh(path, key_dir)
-        root = find_root(key_dir, root_key, root_file, fresh=fresh)
+        providers = Roots(root_key, root_file, provider).find(key_dir, fresh=fresh)
         if fresh:
-            _create(path, key_dir, root)
-        return unlock(
-            sqlite.Database(path, lambda error: KeyStoreUnavailable(type(error).__name__)), key_dir, root
-        )
+            _create(path, lambda vault: EpochKeys(key_dir, vault, *providers))
+        return unlock(open_file(path), key_dir, providers, escrow)
+
+
+def open_file(path: Path) -> sqlite.Database:
+    """A vault's file as the database that it is."""
+    return sqlite.Database(path, lambda error: KeyStoreUnavailable(type(error).__name__))
 
 
 def _name_and_epoch(database: Database) -> tuple[str, int]:
@@ -63,14 +98,20 @@ def alone_in(key_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def unlock(database: Database, key_dir: Path, root: bytes) -> KeyVault:
+def unlock(
+    database: Database, key_dir: Path, providers: tuple[RootProvider, ...], escrow: Escrow | None
+) -> KeyVault:
     """The vault in this database (steps 2 and 3); the database is closed when it does not open."""
     try:
         dictionary.dictionary(dictionary.LATEST)  # a damaged one stops the start, not the first seal
         vault_id, epoch = _name_and_epoch(database)
-        epoch_key = read_epoch_key(key_dir, root, vault_id, epoch)
-        vault = KeyVault(database, epoch_key, epoch, Mirror(mirror_file(key_dir)))
+        keys = EpochKeys(key_dir, vault_id, *providers)
+        epoch_key = keys.read(epoch)
+        with database.read() as connection:
+            check_epoch(connection, epoch, epoch_key)
+        vault = KeyVault(database, keys, Mirrors(Mirror(mirror_file(key_dir)), escrow))
         vault.catch_up()
+        vault.ensure_operator()
     except BaseException:
         database.close()
         raise
@@ -102,22 +143,13 @@ def _draft_of(path: Path) -> Path:
     return path.with_name(path.name + ".new")
 
 
-def find_root(key_dir: Path, root_key: str | None, root_file: Path | None, *, fresh: bool) -> bytes:
-    """The root key: as given, or from its file, which is made in a fresh place."""
-    root_file = root_file or key_dir / "root.key"
-    if root_key is not None:
-        return roots.parse_root(root_key)
-    if fresh and not root_file.exists():
-        return roots.make_root(root_file)
-    return roots.read_root(root_file)
-
-
-def _create(path: Path, key_dir: Path, root: bytes) -> None:
+def _create(path: Path, keys_of: Callable[[str], EpochKeys]) -> None:
     draft = _draft_of(path)
     vault_id = _vault_of(draft) or _make_draft(draft)
-    make_first_epoch_key(key_dir, root, vault_id)
+    # The key of a creation that did not finish opens only with its own draft and its own root.
+    keys_of(vault_id).make(FIRST_EPOCH)
     draft.rename(path)
-    roots.sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _vault_of(draft: Path) -> str | None:
@@ -134,42 +166,24 @@ def _vault_of(draft: Path) -> str | None:
 
 def _make_draft(draft: Path) -> str:
     draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
     vault_id = uuid4().hex
-    with closing(sqlite3.connect(draft)) as connection:
-        connection.execute("PRAGMA synchronous=FULL")
-        for sql in TABLES:
-            connection.execute(sql)
+    with closing(_new_file(draft)) as connection:
         connection.execute("INSERT INTO fence VALUES (1, ?, ?, 0)", (vault_id, FIRST_EPOCH))
         connection.commit()
-    roots.sync_directory(draft.parent)
+    sync_directory(draft.parent)
     return vault_id
 
 
-def make_first_epoch_key(key_dir: Path, root: bytes, vault_id: str) -> None:
-    """EK(1) of a new vault, in its file. The key of a creation that did not finish opens only with its own draft
-    and its own root key: else VaultRefused."""
-    if not _epoch_file(key_dir, FIRST_EPOCH).exists():
-        names = (vault_id, str(FIRST_EPOCH))
-        wrapped = wrapping.wrap(wrapping.derive(root, "root"), wrapping.new_wrapping_key(), *names)
-        content = {"vault": vault_id, "epoch": FIRST_EPOCH, "wrapped": base64.b64encode(wrapped).decode()}
-        roots.write_new(_epoch_file(key_dir, FIRST_EPOCH), json.dumps(content).encode() + b"\n")
-    read_epoch_key(key_dir, root, vault_id, FIRST_EPOCH)
+def make_file(path: Path) -> sqlite.Database:
+    """A new file with the vault's tables and nothing in them, for a snapshot."""
+    _new_file(path).close()
+    return open_file(path)
 
 
-def _epoch_file(key_dir: Path, epoch: int) -> Path:
-    return key_dir / f"epoch-{epoch}.key"
-
-
-def read_epoch_key(key_dir: Path, root: bytes, vault_id: str, epoch: int) -> bytes:
-    """EK(n), unwrapped. VaultRefused."""
-    try:
-        content = json.loads(_epoch_file(key_dir, epoch).read_bytes())
-        wrapped = base64.b64decode(content["wrapped"], validate=True)
-        return wrapping.unwrap(wrapping.derive(root, "root"), wrapped, vault_id, str(epoch))
-    except FileNotFoundError:
-        raise VaultRefused(f"the key of epoch {epoch} is missing: it was destroyed, or lies elsewhere") from None
-    except wrapping.WrappedKeyInvalid:
-        raise VaultRefused("the root key does not open this vault's epoch key") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise VaultRefused(f"the key file of epoch {epoch} can not be read") from None
+def _new_file(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600, exist_ok=False)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous=FULL")
+    for sql in TABLES:
+        connection.execute(sql)
+    return connection

@@ -19,7 +19,7 @@ from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
 from lrs.domain.agents import Identifier, lookups_of
-from lrs.domain.errors import LimitExceeded
+from lrs.domain.errors import KeyStoreUnavailable, LimitExceeded
 from lrs.domain.sealing import Category, Part, Place, Sealed, Slot
 from lrs.domain.subjects import State
 from lrs.ports import StaleFence
@@ -59,6 +59,8 @@ class VaultReading:
         if missing:
             with self._vault.database.read() as connection:
                 there = self._find(connection, missing)
+                if len(there) < len(missing):
+                    there |= self._find_anew(connection, missing - there.keys())
             for one, subject in there.items():
                 # Remembered here only: what the directory says inside a writing may yet be rolled back.
                 self._known.directory[self._tenant, self._digest_of(one)] = subject
@@ -81,11 +83,22 @@ class VaultReading:
         return self._known.directory.get((self._tenant, self._digest_of(identifier)))
 
     def _digest_of(self, identifier: Identifier) -> bytes:
-        message = f"{identifier.kind}\0{identifier.value}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._keys.pepper, message, hashlib.sha256)[:_DIGEST_BYTES]
+        return digest_of(self._keys.pepper, identifier)
 
-    def _find(self, connection: Connection, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
-        digests = {one: [self._digest_of(form) for form in lookups_of(one)] for one in identifiers}
+    def _find_anew(self, connection: Connection, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
+        """Nobody is unknown only because an epoch was closed since this reading began: the directory may be under
+        another pepper now."""
+        known = self._vault.known(connection)
+        if known.epoch == self._known.epoch:
+            return {}
+        return self._find(connection, identifiers, self._vault.tenant_keys(connection, known, self._tenant).pepper)
+
+    def _find(
+        self, connection: Connection, identifiers: Iterable[Identifier], pepper: bytes | None = None
+    ) -> dict[Identifier, UUID]:
+        digests = {
+            one: [digest_of(pepper or self._keys.pepper, form) for form in lookups_of(one)] for one in identifiers
+        }
         subjects: dict[bytes, UUID] = {}
         for part in parts([digest for forms in digests.values() for digest in forms]):
             rows = connection.execute(
@@ -117,7 +130,7 @@ class VaultReading:
             for form in lookups_of(one):
                 forms[form] = subject
                 text = form.value.encode("utf-8", "surrogatepass")
-                sealed = envelope.seal(self._tenant, Place(subject, 0, form.kind, "directory"), [key], text)
+                sealed = envelope.seal(self._tenant, directory_place(subject, form.kind), [key], text)
                 directory.append((self._tenant, self._digest_of(form), subject.bytes, form.kind, sealed))
         connection.executemany(
             "INSERT INTO subject VALUES (?,?,?,?)",
@@ -170,9 +183,18 @@ class VaultReading:
             asked = [(slot, row) for row in rows if (slot := _slot_of(row)) in wanted]
             self._vault.check_not_destroyed(connection, self._tenant, [row[3] for _, row in asked])
             for slot, row in asked:
-                self._remember(slot, self._vault.check_data_key(self._tenant, self._keys, row))
+                self._remember(slot, self._checked_key(connection, row))
                 wanted.pop(slot)
         return list(wanted)
+
+    def _checked_key(self, connection: Connection, row: Row) -> SubjectKey:
+        """The key of a row. StaleFence where it was wrapped anew since this reading began."""
+        try:
+            return self._vault.check_data_key(self._tenant, self._keys, row)
+        except KeyStoreUnavailable:
+            if self._vault.known(connection).epoch != self._known.epoch:
+                raise StaleFence from None
+            raise
 
     def _insert_keys(self, connection: Connection, keys: Iterable[tuple[Slot, bytes, bytes]]) -> None:
         """Keep new keys (slot, key, its id), wrapped."""
@@ -250,6 +272,17 @@ class VaultReading:
     def _remember_digest_key(self, subject: UUID, key: SubjectKey) -> bytes:
         found = self._known.digest_keys[self._tenant, subject] = wrapping.derive(key.raw, "agent digest", 32)
         return found
+
+
+def digest_of(pepper: bytes, identifier: Identifier) -> bytes:
+    """What stands for an identifier in a tenant's directory. A KEY FORMAT."""
+    message = f"{identifier.kind}\0{identifier.value}".encode("utf-8", "surrogatepass")
+    return hmac.digest(pepper, message, hashlib.sha256)[:_DIGEST_BYTES]
+
+
+def directory_place(subject: UUID, kind: str) -> Place:
+    """Where a sealed identifier of the directory lives. A KEY FORMAT."""
+    return Place(subject, 0, kind, "directory")
 
 
 def _new_key() -> tuple[bytes, bytes]:

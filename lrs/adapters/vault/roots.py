@@ -2,6 +2,9 @@
 
 A fresh installation makes the file. Where a vault exists already, a missing root key is refused: a new one
 could open nothing, and minting under it would split the store in two.
+
+It is the same for all epochs. So what ends with an epoch is the file that holds its wrapped key: WHOEVER KEPT A
+COPY OF THAT FILE AND HAS THE ROOT KEY CAN STILL OPEN OLD COPIES OF THE VAULT. Certificates say so.
 """
 
 import base64
@@ -11,9 +14,39 @@ import secrets
 import stat
 from pathlib import Path
 
+from lrs.adapters.vault import wrapping
+from lrs.adapters.vault.files import write_new
 from lrs.domain.errors import VaultRefused
 
 ROOT_KEY_BYTES = 32
+FILE, ENVIRONMENT = "file", "environment"
+
+
+class RootKey:
+    """The port's ``RootProvider`` with a root key in memory."""
+
+    scheme = "root-key"
+    # An overwritten file is gone at once, as far as the file system keeps to it.
+    destruction_seconds = 0
+
+    def __init__(self, key: bytes, name: str) -> None:
+        """``name`` says where it came from."""
+        self.name = name
+        self._wrapping = wrapping.derive(key, "root")
+
+    def wrap(self, vault: str, epoch: int, key: bytes) -> bytes:
+        """``key``, wrapped, bound to vault and number."""
+        return wrapping.wrap(self._wrapping, key, vault, str(epoch))
+
+    def unwrap(self, vault: str, epoch: int, wrapped: bytes) -> bytes:
+        """The key again. VaultRefused."""
+        try:
+            return wrapping.unwrap(self._wrapping, wrapped, vault, str(epoch))
+        except wrapping.WrappedKeyInvalid:
+            raise VaultRefused("the root key does not open this vault's epoch key") from None
+
+    def destroy(self, vault: str, epoch: int) -> None:
+        """Nothing: of an epoch there is only its file."""
 
 
 def parse_root(text: str) -> bytes:
@@ -46,30 +79,11 @@ def make_root(path: Path) -> bytes:
     return read_root(path)
 
 
-def write_new(path: Path, content: bytes) -> bool:
-    """Write a file of mode 0600 whole and durably unless it exists; False when it does."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A hard link appears with its whole content or not at all, and never over an existing file.
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    sync_directory(path.parent)
-    return True
-
-
-def sync_directory(path: Path) -> None:
-    """Make the directory's own entries durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def find_root(key_dir: Path, root_key: str | None, root_file: Path | None, *, fresh: bool) -> RootKey:
+    """The root key: as given, or from its file, which is made in a fresh place. VaultRefused."""
+    root_file = root_file or key_dir / "root.key"
+    if root_key is not None:
+        return RootKey(parse_root(root_key), ENVIRONMENT)
+    if fresh and not root_file.exists():
+        return RootKey(make_root(root_file), FILE)
+    return RootKey(read_root(root_file), FILE)

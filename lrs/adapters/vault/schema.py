@@ -3,6 +3,9 @@
 A STORAGE FORMAT: a change is a migration.
 """
 
+import re
+from dataclasses import dataclass
+
 TABLES = (
     # where the keys stand: moved in the same transaction as whatever makes cached keys void
     (
@@ -46,4 +49,34 @@ TABLES = (
         "CREATE TABLE destroyed_key (kid BLOB PRIMARY KEY, tenant TEXT NOT NULL,"
         " sequence INTEGER NOT NULL REFERENCES ledger (sequence)) WITHOUT ROWID"
     ),
+    # Epochs that were closed: the ledger's last entry then; later, when and whose key was destroyed, and when
+    # every erasure of it had its second certificate.
+    (
+        "CREATE TABLE epoch (epoch INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, closed_at TEXT NOT NULL,"
+        " provider TEXT, destruction_seconds INTEGER, destroyed_at TEXT, certified_at TEXT)"
+    ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as a snapshot sees it."""
+
+    name: str
+    columns: tuple[str, ...]
+    blobs: frozenset[int]  # which of the columns hold bytes
+    key: tuple[str, ...]
+
+
+def _table(sql: str) -> Table:
+    name, _, body = sql.removeprefix("CREATE TABLE ").partition(" (")
+    listed = re.search(r"PRIMARY KEY \(([^)]*)\)", body)
+    defined = re.findall(r"(?:^|, )(\w+) (INTEGER|TEXT|BLOB)\b([^,]*)", body)
+    key = listed[1].split(", ") if listed else [column for column, _, more in defined if "PRIMARY KEY" in more]
+    blobs = frozenset(at for at, (_, kind, _) in enumerate(defined) if kind == "BLOB")
+    return Table(name, tuple(column for column, _, _ in defined), blobs, tuple(key))
+
+
+def described() -> tuple[Table, ...]:
+    """Every table, one after those that it refers to."""
+    return tuple(_table(sql) for sql in TABLES if sql.startswith("CREATE TABLE"))

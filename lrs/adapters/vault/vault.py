@@ -10,19 +10,22 @@ A seal, a look and a destruction go this way:
 4. A destruction reaches the ledger's mirror, on the disk, before it is committed here.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from lrs.adapters.sql.database import Connection, Database, Row, marks
-from lrs.adapters.vault import verdicts, wrapping
+from lrs.adapters.vault import snapshot, verdicts
+from lrs.adapters.vault.checking import check_keys
 from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of
+from lrs.adapters.vault.epochs import EpochKeys
+from lrs.adapters.vault.fence import FENCE
 from lrs.adapters.vault.known import KeyState, Known, SubjectKey, TenantKeys
-from lrs.adapters.vault.ledger import DEPARTED, GENESIS, Mirror, make_entry
+from lrs.adapters.vault.ledger import DEPARTED, GENESIS, make_entry
+from lrs.adapters.vault.mirrors import Mirrors
 from lrs.adapters.vault.reading import VaultReading
+from lrs.adapters.vault.tenants import KINDS, TenantKeyring
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
 from lrs.domain.sealing import (
     ERASED,
@@ -37,72 +40,20 @@ from lrs.domain.sealing import (
 )
 from lrs.domain.subjects import State
 
-_FENCE = "epoch, sequence"
-Fence = tuple[int, int]
+log = logging.getLogger("lethe.vault")
+
 # One reading of the fence serves at most this many openings.
 FENCED_OPENINGS_MAX = 500
 
 
-class KeyVault:
+class KeyVault(TenantKeyring):
     """The keys of every tenant. Made by ``lrs.adapters.vault.opening``."""
 
-    def __init__(self, database: Database, epoch_key: bytes, epoch: int, mirror: Mirror) -> None:
-        self.database = database
-        self._epoch_key = epoch_key
-        self._epoch = epoch
+    def __init__(self, database: Database, keys: EpochKeys, mirror: Mirrors) -> None:
+        super().__init__(database, keys)
         self._mirror = mirror
-        self._known = Known(0, -1)
-        self._reached: Fence = (0, -1)
 
-    def close(self) -> None:
-        """Let go of connections and of every key."""
-        self._known = Known(0, -1)
-        self.database.close()
-
-    def epoch(self) -> int:
-        """The present epoch, read now. KeyStoreUnavailable, VaultRefused when it closed."""
-        return self._look().epoch
-
-    # --- the fence -------------------------------------------------------------------------------------------
-
-    def _look(self) -> Known:
-        """Read the fence; what is cached, if it still stands there. VaultRefused when the epoch has closed."""
-        reached = self._reached  # read before the fence is asked: another thread may get further meanwhile
-        return self._known_at(*self._checked(self.database.look(_FENCE, "fence"), reached))
-
-    def known(self, connection: Connection, reached: Fence = (0, -1)) -> Known:
-        """The same, in the snapshot in which more is read; begun after the fence was seen at ``reached``."""
-        row = connection.execute(f"SELECT {_FENCE} FROM fence").fetchone()
-        return self._known_at(*self._checked(row, reached))
-
-    def _checked(self, row: Row, reached: Fence) -> Fence:
-        """Where the fence stands. VaultRefused when there is none, or when it stands before a place that it had
-        reached: an older copy of the vault was put in its place, with keys that were destroyed since."""
-        if row is None:
-            raise VaultRefused("the vault's fence is missing: the vault was altered")
-        fence: Fence = (row[0], row[1])
-        if fence < reached:
-            raise VaultRefused(
-                "an older copy took the vault's place: start again, to destroy what it brought back"
-            )
-        self._reached = max(self._reached, fence)
-        return fence
-
-    def _known_at(self, epoch: int, sequence: int) -> Known:
-        known = self._known
-        if (epoch, sequence) != (known.epoch, known.sequence):
-            if epoch != self._epoch:
-                raise VaultRefused("the epoch was closed: start again with the new epoch key")
-            known = self._known = Known(epoch, sequence)
-        known.trim()
-        return known
-
-    @contextmanager
-    def writing(self) -> Iterator[tuple[Connection, Fence]]:
-        """A transaction that is alone in the vault, and where the fence stands in it (epoch, sequence)."""
-        locked, reached = f"SELECT {_FENCE} FROM fence{self.database.for_update}", self._reached
-        with self.database.write() as connection:
-            yield connection, self._checked(connection.execute(locked).fetchone(), reached)
+    # --- reading ---------------------------------------------------------------------------------------------
 
     def _denied(self, connection: Connection, known: Known, tenant: str) -> frozenset[UUID]:
         if tenant not in known.denied:
@@ -127,51 +78,24 @@ class KeyVault:
     def create_tenant(self, tenant: str) -> None:
         """Mint a tenant's keys; again for a tenant that has them: nothing."""
         with self.writing() as (connection, fence):
-            self._known_at(*fence)  # not under the key of an epoch that was closed meanwhile
-            self._finish_interrupted(connection)  # the end of an older tenant of this name must not come later
+            known = self.known_at(*fence)  # not under the key of an epoch that was closed meanwhile
+            self.finish_interrupted(connection)  # the end of an older tenant of this name must not come later
             if connection.execute("SELECT 1 FROM tenant_key WHERE tenant = ?", (tenant,)).fetchone():
                 return
-            fresh = {
-                "TK": wrapping.new_wrapping_key(),
-                "IK": wrapping.new_data_key(),
-                "SK": Ed25519PrivateKey.generate().private_bytes_raw(),
-            }
-            for kind, key in fresh.items():
-                wrapped = wrapping.wrap(self._epoch_key, key, tenant, kind, str(self._epoch))
-                connection.execute("INSERT INTO tenant_key VALUES (?, ?, ?)", (tenant, kind, wrapped))
+            self.insert_tenant_keys(connection, known, tenant, *KINDS)
             connection.execute("INSERT INTO subject VALUES (?, ?, 'tenant', 'live')", (tenant, uuid4().bytes))
 
     def destroy_tenant(self, tenant: str) -> None:
         """Destroy every key of a tenant for ever: its wrapping key goes, so no data key opens again. It is in
         the ledger (mirror first), so that an older copy of the vault does not bring the tenant back."""
         with self.writing() as (connection, _):
-            self._finish_interrupted(connection)
+            self.finish_interrupted(connection)
             row = connection.execute(
                 "SELECT subject FROM subject WHERE tenant = ? AND role = 'tenant'", (tenant,)
             ).fetchone()
             if row is not None:
                 self._enter(connection, tenant, UUID(bytes=row[0]), DEPARTED, (), "")
         self.database.checkpoint()
-
-    def tenant_keys(self, connection: Connection, known: Known, tenant: str) -> TenantKeys:
-        """A tenant's keys, unwrapped. NotFound for a tenant without any, VaultRefused when they do not open."""
-        if tenant not in known.tenants:
-            rows = connection.execute("SELECT kind, wrapped FROM tenant_key WHERE tenant = ?", (tenant,))
-            wrapped = dict(rows.fetchall())
-            if not wrapped:
-                raise NotFound("no such tenant")
-            known.tenants[tenant] = self._unwrap_tenant(tenant, wrapped)
-        return known.tenants[tenant]
-
-    def _unwrap_tenant(self, tenant: str, wrapped: dict[str, bytes]) -> TenantKeys:
-        try:
-            keys = [
-                wrapping.unwrap(self._epoch_key, wrapped[kind], tenant, kind, str(self._epoch))
-                for kind in ("TK", "IK", "SK")
-            ]
-        except (wrapping.WrappedKeyInvalid, KeyError):
-            raise VaultRefused("a tenant's keys do not open under this epoch's key") from None
-        return TenantKeys(*keys)
 
     def tenant_subject(self, tenant: str) -> UUID:
         """The subject that stands for what belongs to no person."""
@@ -183,33 +107,40 @@ class KeyVault:
             raise NotFound("no such tenant")
         return UUID(bytes=row[0])
 
-    def sign(self, tenant: str, message: bytes) -> bytes:
-        """An Ed25519 signature by the tenant's signing key."""
-        return self._signing_key(tenant).sign(message)
+    def snapshot(self) -> Iterator[bytes]:
+        """All that is in the vault, as it is now; nothing in it opens without the present epoch's key."""
+        return snapshot.dump(self.database)
 
-    def public_key(self, tenant: str) -> bytes:
-        """The raw Ed25519 public key that checks ``sign``."""
-        return self._signing_key(tenant).public_key().public_bytes_raw()
+    # --- catching up -----------------------------------------------------------------------------------------
 
-    def _signing_key(self, tenant: str) -> Ed25519PrivateKey:
-        with self.database.read() as connection:
-            keys = self.tenant_keys(connection, self.known(connection), tenant)
-        return Ed25519PrivateKey.from_private_bytes(keys.signing)
-
-    def catch_up(self) -> None:
-        """Bring the ledger up to its mirror. VaultRefused when the two tell different stories."""
-        with self.writing() as (connection, _):
-            catch_up(connection, list(self._mirror.entries()))  # read under the lock that appending needs
+    def catch_up(self) -> int:
+        """Bring the ledger up to its mirrors; how many destructions were carried out again. VaultRefused when they
+        tell different stories."""
+        with self.writing() as (connection, fence):
+            known = self.known_at(*fence)
+            self._mirror.meet()
+            again = catch_up(connection, list(self._mirror.entries()))  # under the lock that appending needs
+            check_keys(connection, known.epoch, known.epoch_key)
+        if again:
+            log.warning(
+                "the vault was behind its ledger: carried out again: destructions=%d keys=%d",
+                len(again),
+                sum(len(entry.destroyed.kids) for entry in again),
+            )
+            self.database.checkpoint()
+        return len(again)
 
     def move(self, connection: Connection) -> None:
         """The database is another copy, which may lack what was committed last: forget what was read from the one
         before, bring its ledger up to the mirror, and its fence to where it was reached. VaultRefused."""
-        epoch, _ = connection.execute(f"SELECT {_FENCE} FROM fence{self.database.for_update}").fetchone()
-        if epoch != self._epoch:
+        epoch, _ = connection.execute(f"SELECT {FENCE} FROM fence{self.database.for_update}").fetchone()
+        reached_epoch, reached = self._reached
+        if epoch < reached_epoch or epoch not in self.keys.there():
             raise VaultRefused("another copy took the vault's place, which is of another epoch")
+        self._mirror.meet()
         catch_up(connection, list(self._mirror.entries()))
-        reached = self._reached[1]
-        connection.execute("UPDATE fence SET sequence = ? WHERE sequence < ?", (reached, reached))
+        if epoch == reached_epoch:
+            connection.execute("UPDATE fence SET sequence = ? WHERE sequence < ?", (reached, reached))
         self._known = Known(0, -1)
 
     # --- opening ---------------------------------------------------------------------------------------------
@@ -321,7 +252,7 @@ class KeyVault:
     def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:
         """Ledger entry (mirror first), then every key and directory row of the subject gone; idempotent."""
         with self.writing() as (connection, _):
-            self._finish_interrupted(connection)
+            self.finish_interrupted(connection)
             gone = _entry_of(connection, tenant, subject) or self._destroy(connection, tenant, subject, at)
         self.database.checkpoint()
         return gone
@@ -338,11 +269,12 @@ class KeyVault:
         kids = tuple(row[0] for row in rows)
         return self._enter(connection, tenant, subject, ERASED, kids, at.isoformat())
 
-    def _finish_interrupted(self, connection: Connection) -> None:
+    def finish_interrupted(self, connection: Connection) -> None:
         """A destruction that reached the mirror but not its commit is carried out first. Otherwise the next entry
         would cite the same predecessor, and the mirror's chain would be broken for ever."""
         (count,) = connection.execute("SELECT count(*) FROM ledger").fetchone()
         if self._mirror.tip() != (count, _last_hash(connection)):
+            self._mirror.meet()
             catch_up(connection, list(self._mirror.entries()))
 
     def _enter(

@@ -39,15 +39,33 @@ def derive(key: bytes, purpose: str, length: int = WRAPPING_KEY_BYTES) -> bytes:
 
 def wrap(wrapping: bytes, key: bytes, *names: str) -> bytes:
     """``key`` wrapped, bound to these names."""
-    return AESSIV(wrapping).encrypt(key, [name.encode() for name in names])
+    return Wrapping(wrapping).wrap(key, *names)
 
 
 def unwrap(wrapping: bytes, wrapped: bytes, *names: str) -> bytes:
     """The key, or WrappedKeyInvalid."""
     try:
-        return AESSIV(wrapping).decrypt(wrapped, [name.encode() for name in names])
-    except (InvalidTag, ValueError, TypeError) as error:
+        return Wrapping(wrapping).unwrap(wrapped, *names)
+    except ValueError as error:  # no key for this cipher
         raise WrappedKeyInvalid from error
+
+
+class Wrapping:
+    """A key that wraps many: its cipher is made once."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESSIV(key)
+
+    def wrap(self, key: bytes, *names: str) -> bytes:
+        """As ``wrap``."""
+        return self._cipher.encrypt(key, [name.encode() for name in names])
+
+    def unwrap(self, wrapped: bytes, *names: str) -> bytes:
+        """As ``unwrap``."""
+        try:
+            return self._cipher.decrypt(wrapped, [name.encode() for name in names])
+        except (InvalidTag, ValueError, TypeError) as error:
+            raise WrappedKeyInvalid from error
 
 
 def kid_of(key: bytes) -> bytes:

@@ -1,0 +1,293 @@
+"""Closing an epoch: after it, every copy of the vault that was made before is noise, in whosever hands it is.
+
+1. ``prepare``: EK(n+1) is made: in its file, and in the escrow's slot of its parity.
+2. ``turn``: with the fence locked everything is wrapped anew (``rewrapping``), the fence goes to n+1, and a row
+   says what was closed. From here on every process works under EK(n+1), which it reads from its file.
+3. ``check``: a fresh snapshot is loaded into a scratch place, with EK(n+1) as its file has it, and opened.
+4. ``destroy``: EK(n) is destroyed by its provider, its file and its slot of the escrow are overwritten.
+
+Each may be done again, so whoever finds a close that did not finish goes on with it. Until 4 has begun nothing is
+lost: EK(n) is there, and what EK(n+1) opens was seen to open.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from lrs.adapters.sql.database import Connection
+from lrs.adapters.vault import envelope, wrapping
+from lrs.adapters.vault.checking import data_key_opens
+from lrs.adapters.vault.epochs import FIRST_EPOCH
+from lrs.adapters.vault.escrow import Escrow
+from lrs.adapters.vault.ledger import DEPARTED
+from lrs.adapters.vault.opening import make_file
+from lrs.adapters.vault.reading import digest_of
+from lrs.adapters.vault.rewrapping import Turn, open_identifier, rewrap
+from lrs.adapters.vault.snapshot import dump, load
+from lrs.adapters.vault.tenants import OPERATOR, PEPPER, SIGNING, WRAPPING, unwrap_key
+from lrs.adapters.vault.vault import KeyVault
+from lrs.domain.agents import Identifier
+from lrs.domain.epochs import ClosedEpoch, Rewrapped, Standing
+from lrs.domain.errors import EpochBusy, VaultRefused
+from lrs.domain.sealing import ERASED, Category
+from lrs.ports.epochs import ErasedSubject, Progress
+
+_EPOCH: Final = "epoch, sequence, closed_at, provider, destruction_seconds, destroyed_at, certified_at"
+_CANARIES_MAX: Final = 100
+_ROWS: Final = 2_000
+# Without a destruction no data key was touched: the keys of tenants are all that there is to see.
+_TENANTS_ALONE: Final = frozenset({"fence", "tenant_key", "epoch"})
+_BUSY = "another process is closing the epoch"
+
+
+class VaultEpochs:
+    """The port's ``Epochs`` over the vault."""
+
+    def __init__(self, vault: KeyVault, escrow: Escrow | None = None) -> None:
+        self._vault = vault
+        self._keys = vault.keys
+        self._escrow = escrow
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else on this machine closes meanwhile, for as long as this process lives. EpochBusy."""
+        lock = os.open(self._keys.key_dir / ".closing", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise EpochBusy(_BUSY) from None
+            yield
+        finally:
+            os.close(lock)
+
+    def settle_escrow(self) -> None:
+        """See that the present epoch's key is in the escrow; whoever closes meanwhile does that himself."""
+        if self._escrow is not None:
+            try:
+                with self.alone():
+                    epoch = self._vault.epoch()
+                    self._escrow.keep(self._keys.vault, epoch, self._keys.read(epoch), self._public_key())
+            except EpochBusy:
+                pass
+
+    def _public_key(self) -> bytes:
+        return self._vault.public_key(OPERATOR)
+
+    def standing(self) -> Standing:
+        """Where they stand."""
+        with self._vault.database.read() as connection:
+            known = self._vault.known(connection)
+            closed = _closed(connection)
+            rows = connection.execute(
+                "SELECT count(*), min(at) FROM ledger WHERE sequence > ? AND at <> ''", (_last(closed),)
+            ).fetchall()
+            (count,) = connection.execute(
+                "SELECT count(*) FROM ledger WHERE sequence > ?", (_last(closed),)
+            ).fetchone()
+        oldest = datetime.fromisoformat(rows[0][1]) if rows[0][1] else None
+        return Standing(known.epoch, closed, int(count), oldest)
+
+    # --- 1 and 2 ---------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Step 1."""
+        epoch = self._vault.epoch() + 1
+        key = self._keys.make(epoch)
+        if self._escrow is not None:
+            self._escrow.keep(self._keys.vault, epoch, key, self._public_key())
+
+    def turn(self, at: datetime, progress: Progress) -> Rewrapped:
+        """Step 2. EpochBusy when another was faster; VaultRefused when something does not open."""
+        present = self._vault.epoch()
+        new = self._keys.read(present + 1)
+        with self._vault.writing() as (connection, (epoch, sequence)):
+            if epoch != present:
+                raise EpochBusy(_BUSY)
+            old = self._vault.known_at(epoch, sequence).epoch_key
+            self._vault.finish_interrupted(connection)
+            after = _last(_closed(connection))
+            (upto,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM ledger").fetchone()
+            rewrapped = rewrap(connection, Turn(epoch, old, new), after, upto, progress)
+            connection.execute(
+                "INSERT INTO epoch VALUES (?, ?, ?, NULL, NULL, NULL, NULL)", (epoch, upto, at.isoformat())
+            )
+            connection.execute("UPDATE fence SET epoch = ?", (epoch + 1,))
+        self._vault.database.checkpoint()
+        return rewrapped
+
+    # --- 3 ---------------------------------------------------------------------------------------------------
+
+    def check(self, epoch: int, progress: Progress) -> None:
+        """Step 3. VaultRefused, BackupInvalid."""
+        present = self._vault.epoch()
+        if present <= epoch:
+            raise VaultRefused("an epoch that was not closed can not be destroyed")
+        whole = self._changed_in(epoch)
+        folder = Path(tempfile.mkdtemp(prefix="lethe-epoch-"))  # of mode 0700
+        try:
+            scratch = make_file(folder / "vault.db")
+            with closing(scratch):
+                load(scratch, dump(self._vault.database, None if whole else _TENANTS_ALONE))
+                key = self._keys.read(present)
+                with scratch.read() as copied, self._vault.database.read() as live:
+                    _Check(copied, copied if whole else live, present, key).run(progress, whole=whole)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _changed_in(self, epoch: int) -> bool:
+        """Whether something was destroyed in it, or since: then data keys were wrapped anew."""
+        with self._vault.database.read() as connection:
+            before = [one.sequence for one in _closed(connection) if one.epoch < epoch]
+            after = before[-1] if before else 0
+            row = connection.execute("SELECT 1 FROM ledger WHERE sequence > ? LIMIT 1", (after,)).fetchone()
+        return row is not None
+
+    # --- 4 ---------------------------------------------------------------------------------------------------
+
+    def destroy(self, epoch: int, at: Callable[[], datetime]) -> None:
+        """Step 4. Files of keys that were destroyed before and lie there again go, too."""
+        if self._vault.epoch() <= epoch:
+            raise VaultRefused("an epoch that was not closed can not be destroyed")
+        provider = self._keys.destroy(epoch)
+        for older in self._keys.there():
+            if older < epoch:
+                self._keys.destroy(older)
+        if self._escrow is not None:
+            self._escrow.overwrite(self._keys.vault, epoch, self._public_key())
+        with self._vault.writing() as (connection, _):
+            connection.execute(
+                "UPDATE epoch SET provider = ?, destruction_seconds = ?, destroyed_at = ?"
+                " WHERE epoch = ? AND destroyed_at IS NULL",
+                (provider.name, provider.destruction_seconds, at().isoformat(), epoch),
+            )
+
+    # --- 5 ---------------------------------------------------------------------------------------------------
+
+    def erased(self, epoch: int) -> Iterator[ErasedSubject]:
+        """Who was erased in a closed epoch. A tenant that left since has nobody to tell."""
+        with self._vault.database.read() as connection:
+            closed = {one.epoch: one for one in _closed(connection)}
+            after = closed[epoch - 1].sequence if epoch > FIRST_EPOCH else 0
+            rows = connection.execute(
+                "SELECT tenant, subject, sequence FROM ledger WHERE sequence > ? AND sequence <= ? AND reason = ?"
+                " ORDER BY sequence",
+                (after, closed[epoch].sequence, ERASED),
+            ).fetchall()
+            left = connection.execute(
+                "SELECT tenant, max(sequence) FROM ledger WHERE reason = ? GROUP BY tenant", (DEPARTED,)
+            )
+            departed = dict(left.fetchall())
+        for tenant, subject, sequence in rows:
+            if sequence > departed.get(tenant, 0):
+                yield ErasedSubject(tenant, UUID(bytes=subject), sequence)
+
+    def certified(self, epoch: int, at: datetime) -> None:
+        """Every erasure of it has its second certificate."""
+        with self._vault.writing() as (connection, _):
+            connection.execute("UPDATE epoch SET certified_at = ? WHERE epoch = ?", (at.isoformat(), epoch))
+
+
+def _closed(connection: Connection) -> tuple[ClosedEpoch, ...]:
+    rows = connection.execute(f"SELECT {_EPOCH} FROM epoch ORDER BY epoch").fetchall()
+    return tuple(
+        ClosedEpoch(
+            epoch, sequence, datetime.fromisoformat(closed), provider, seconds, _time(gone), _time(certified)
+        )
+        for epoch, sequence, closed, provider, seconds, gone, certified in rows
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _last(closed: tuple[ClosedEpoch, ...]) -> int:
+    return closed[-1].sequence if closed else 0
+
+
+class _Check:
+    """Opens what a copy of the vault holds: every tenant's keys, every data key if there are any, and canaries:
+    identifiers of the directory, which take TK, a data key, a seal and IK."""
+
+    def __init__(self, copied: Connection, keys: Connection, epoch: int, epoch_key: bytes) -> None:
+        self._copied = copied
+        self._data = keys
+        self._epoch = epoch
+        self._epoch_key = epoch_key
+
+    def run(self, progress: Progress, *, whole: bool) -> None:
+        """VaultRefused where something does not open."""
+        rows = self._copied.execute("SELECT tenant, kind, wrapped FROM tenant_key").fetchall()
+        keys = {
+            (tenant, kind): unwrap_key(self._epoch_key, self._epoch, tenant, kind, wrapped)
+            for tenant, kind, wrapped in rows
+        }
+        self._check_signing(keys)
+        tenants = sorted({tenant for tenant, _ in keys} - {OPERATOR})
+        for number, tenant in enumerate(tenants, start=1):
+            key = wrapping.Wrapping(keys[tenant, WRAPPING])
+            self._open_keys(tenant, key, whole=whole)
+            self._open_canaries(tenant, key, keys[tenant, PEPPER])
+            progress(number, len(tenants))
+
+    @staticmethod
+    def _check_signing(keys: dict[tuple[str, str], bytes]) -> None:
+        if (OPERATOR, SIGNING) not in keys:
+            raise VaultRefused("the snapshot lacks the installation's key")
+        try:
+            for (_, kind), key in keys.items():
+                if kind == SIGNING:
+                    Ed25519PrivateKey.from_private_bytes(key)
+        except (InvalidKey, ValueError):
+            raise VaultRefused("a signing key in the snapshot is none") from None
+
+    def _open_keys(self, tenant: str, key: wrapping.Wrapping, *, whole: bool) -> None:
+        after: tuple[bytes, str, str] = (b"", "", "")
+        sql = (
+            "SELECT subject, category, period, kid, wrapped FROM data_key WHERE tenant = ?"
+            " AND (subject, category, period) > (?, ?, ?)"
+            f" ORDER BY subject, category, period LIMIT {_ROWS if whole else _CANARIES_MAX}"
+        )
+        while rows := self._data.execute(sql, (tenant, *after)).fetchall():
+            if not all(data_key_opens(key, tenant, *row) for row in rows):
+                raise VaultRefused("a data key in the snapshot does not open")
+            if not whole:
+                return
+            after = rows[-1][:3]
+
+    def _open_canaries(self, tenant: str, key: wrapping.Wrapping, pepper: bytes) -> None:
+        rows = self._data.execute(
+            f"SELECT digest, subject, kind, sealed FROM directory WHERE tenant = ? LIMIT {_CANARIES_MAX}",
+            (tenant,),
+        ).fetchall()
+        for digest, subject, kind, sealed in rows:
+            found = self._data.execute(
+                "SELECT kid, wrapped FROM data_key"
+                " WHERE tenant = ? AND subject = ? AND category = ? AND period = ''",
+                (tenant, subject, Category.IDENTITY),
+            ).fetchone()
+            canary = self._identifier(tenant, key, subject, kind, sealed, found) if found else None
+            if canary is None or digest_of(pepper, canary) != digest:
+                raise VaultRefused("a row of the directory in the snapshot is not of its keys")
+
+    @staticmethod
+    def _identifier(
+        tenant: str, key: wrapping.Wrapping, subject: bytes, kind: str, sealed: bytes, found: tuple[bytes, bytes]
+    ) -> Identifier:
+        kid, wrapped = found
+        raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
+        return open_identifier(
+            tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, AESGCM(raw))
+        )
