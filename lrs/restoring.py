@@ -36,7 +36,7 @@ from lrs.adapters.vault.restoring import (
 from lrs.bootstrap import System, build, migrate, roots_of
 from lrs.config import Settings
 from lrs.domain.errors import BackupInvalid, InvalidRequest, NotEmpty
-from lrs.ports import Blobs, EventLog, TenantRow
+from lrs.ports import Blobs, EventLog, ObjectPlace, TenantRow
 from lrs.reindexing.control import restore_control_rows
 from retention.backup.checking import Checker, Verified, is_signed_by, vaults_in
 from retention.backup.restoring import Progress, Restore, Restored, whose
@@ -154,13 +154,15 @@ def has_events(settings: Settings) -> bool:
     assert settings.database_url is not None
     with connected(settings.database_url.get_secret_value()) as connection:
         tenants = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname LIKE 'tenant\\_%'").fetchone()
-        return tenants is not None or connection.execute("SELECT 1 FROM lethe.event LIMIT 1").fetchone() is not None
+        return (
+            tenants is not None or connection.execute("SELECT 1 FROM lethe.event LIMIT 1").fetchone() is not None
+        )
 
 
 def bring_back(
     settings: Settings,
-    place: Objects,
-    escrow: Objects,
+    place: ObjectPlace,
+    escrow: ObjectPlace,
     identity: Path,
     *,
     upto: datetime | None = None,
@@ -175,7 +177,9 @@ def bring_back(
         return restore.run(upto, progress, reached)
 
 
-def try_out(place: Objects, escrow: Objects, identity: Path, progress: Progress = lambda *_: None) -> Restored:
+def try_out(
+    place: ObjectPlace, escrow: ObjectPlace, identity: Path, progress: Progress = lambda *_: None
+) -> Restored:
     """Restore into a scratch place on the embedded store, and remove it again. The same errors."""
     folder = Path(tempfile.mkdtemp(prefix="lethe-check-"))  # of mode 0700
     try:
@@ -198,7 +202,7 @@ def open_from(url: str, option: str) -> Objects:
 
 def check_beside(system: System, progress: Progress) -> Verified:
     """Check the backup of the installation at hand. InvalidRequest, BackupInvalid, StoreUnavailable."""
-    vault, public_key = system.vault.standing().vault, system.vault.public_key("")
+    vault, public_key = system.vault.bearing().vault, system.vault.public_key("")
     return _noted(_checker(system.settings), vault, public_key, progress)
 
 

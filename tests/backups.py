@@ -1,4 +1,4 @@
-"""An installation that is backed up, and what is asked of it before and after everything but the backup is gone."""
+"""An installation that is backed up; what is asked of it before, and after everything but the backup is gone."""
 
 import json
 import os
@@ -182,7 +182,9 @@ def everything(acme: Inside, filled: Filled) -> Json:
         "files": {name: file[1].hex() for name, file in taken_apart(with_files)[1].items()},
         "voided": acme.get(filled.voided, voided=True).json(),
         "documents": {kind: (kept[kind].ids(acme.http), kept[kind].get(acme.http, "kept").text) for kind in KINDS},
-        "agents": [acme.http.get("/xapi/agents", params={"agent": json.dumps(one)}).json() for one in (ADA, GRACE)],
+        "agents": [
+            acme.http.get("/xapi/agents", params={"agent": json.dumps(one)}).json() for one in (ADA, GRACE)
+        ],
         "found_by": [acme.found_by(one) for one in (ADA, GRACE, ALAN)],
         "completion": acme.report(),
         "progress": acme.http.get("/reports/progress").json()["rows"],

@@ -65,7 +65,8 @@ def _told(ran: Ran) -> str:
 @backups.command(epilog="Example: lrs backup check --identity backup-identity.txt")
 def check(
     identity: Annotated[
-        Path | None, typer.Option(help="A file with an age secret key: everything is restored, apart, and removed.")
+        Path | None,
+        typer.Option(help="A file with an age secret key: everything is restored, apart, and removed."),
     ] = None,
     key: Annotated[
         str | None, typer.Option(help="The installation's public key in base64, where its vault is not at hand.")
@@ -97,9 +98,7 @@ def restore(
     source: Annotated[str, typer.Option("--from", help="Where the backup is: a folder, or s3://bucket/prefix.")],
     escrow: Annotated[str, typer.Option(help="Where the epoch's key is escrowed.")],
     identity: Annotated[Path, typer.Option(help="A file with an age secret key that both are sealed to.")],
-    at: Annotated[
-        str | None, typer.Option(help="Records as they were then (RFC 3339); else the newest.")
-    ] = None,
+    at: Annotated[str | None, typer.Option(help="Records as they were then (RFC 3339); else the newest.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup back into an empty place. Interrupted: the same command goes on."""

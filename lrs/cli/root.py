@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from lrs.cli import migrate, service, subjects
+from lrs.cli import backup, migrate, service, subjects
 from lrs.cli.epochs import epochs
 from lrs.cli.tenants import credentials, tenants
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.add_typer(tenants, name="tenant")
 app.add_typer(credentials, name="credential")
 app.add_typer(subjects.subjects, name="subject")
+app.add_typer(backup.backups, name="backup")
 app.add_typer(epochs, name="epoch")
 
 _COMMANDS: dict[Callable[..., None], str] = {
@@ -24,6 +25,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     service.serve: "LRS_PUBLIC_URL=https://lrs.example.org lrs serve --port 8080",
     migrate.migrate: "lrs migrate",
     service.rebuild: "lrs rebuild --tenant acme --view completion",
+    backup.restore: "lrs restore --from /mnt/backup --escrow /mnt/escrow --identity backup-identity.txt",
     subjects.verify_certificate: "lrs verify-certificate certificate.json --key BASE64",
 }
 for _command, _example in _COMMANDS.items():

@@ -10,7 +10,7 @@ from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.epochs import Epochs, ErasedSubject
 from lrs.ports.filling import Filling, Indexed, Stretch
-from lrs.ports.keys import Reading, StaleFence, Vault
+from lrs.ports.keys import Bearing, Reading, StaleFence, Vault
 from lrs.ports.logs import EventLog, EventRow, LogHead
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
@@ -21,6 +21,7 @@ from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, Vie
 
 __all__ = [
     "AgentRow",
+    "Bearing",
     "BlobRow",
     "Blobs",
     "Clock",

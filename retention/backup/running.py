@@ -14,15 +14,26 @@
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 from lrs.domain.errors import BackupInvalid, NotFound, StoreUnavailable
-from lrs.ports import Blobs, Clock, ControlStore, Encryption, EventLog, LogHead, ObjectPlace, TenantRow
+from lrs.ports import (
+    Bearing,
+    Blobs,
+    Clock,
+    ControlStore,
+    Encryption,
+    EventLog,
+    LogHead,
+    ObjectPlace,
+    TenantRow,
+    Vault,
+)
 from lrs.tenancy import Tenants
 from retention.backup import chain as chains
 from retention.backup import layout, manifests
 from retention.backup.chain import Anchor, Piece
-from retention.backup.manifests import NO_MANIFEST, LogState, Manifest, Segment, Verify
+from retention.backup.manifests import NO_MANIFEST, LogState, Manifest, Segment, Stored, Verify
 from retention.backup.packing import LogPacker, Packed, Sink, kept_by_base, stand
 from retention.backup.retaining import remove_older_snapshots, sweep
 
@@ -32,50 +43,6 @@ SNAPSHOTS_KEPT: Final = 2
 _ATTEMPTS_MAX: Final = 3
 
 Progress = Callable[[int, int], None]
-
-
-class Standing(Protocol):
-    """Where a vault stands."""
-
-    @property
-    def vault(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """The present epoch."""
-        ...
-
-    @property
-    def ledger_length(self) -> int:
-        """How many destructions there were."""
-        ...
-
-    @property
-    def ledger_hash(self) -> str:
-        """The hash that the last of them bears."""
-        ...
-
-
-class BackedUpVault(Protocol):
-    """What a run needs of the vault."""
-
-    def standing(self) -> Standing:
-        """Where it stands now."""
-        ...
-
-    def snapshot(self) -> Iterator[bytes]:
-        """All its rows as they stand now."""
-        ...
-
-    def sign(self, tenant: str, message: bytes) -> bytes:
-        """By the key of a tenant; ``""``: the installation's."""
-        ...
-
-    def public_key(self, tenant: str) -> bytes:
-        """What checks it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +72,7 @@ class Backup:
 
     tenants: Tenants
     control: ControlStore
-    vault: BackedUpVault
+    vault: Vault
     blobs: Blobs
     place: ObjectPlace
     encryption: Encryption
@@ -117,7 +84,7 @@ class Backup:
 
     def last(self) -> Manifest | None:
         """The last run's manifest. BackupInvalid, StoreUnavailable."""
-        return chains.newest(self.place, self.vault.standing().vault, self.vault.public_key(""), self.verify)
+        return chains.newest(self.place, self.vault.bearing().vault, self.vault.public_key(""), self.verify)
 
     def run(
         self,
@@ -126,7 +93,7 @@ class Backup:
     ) -> Ran:
         """A run. BackupInvalid, AlreadyExists (another run was faster), StoreUnavailable, KeyStoreUnavailable."""
         at = self.clock.now()
-        vault = self.vault.standing().vault
+        vault = self.vault.bearing().vault
         sink = Sink(self.place, self.encryption, vault, layout.run_name(at, secrets.token_bytes(8)))
         # 1
         last = self.last()
@@ -139,7 +106,7 @@ class Backup:
         packed = self._pack(sink, list(zip(logs, stands, strict=True)), before, progress)
         reached(2)
         # 3
-        standing, snapshot = self._snapshot(sink)
+        bearing, snapshot = self._snapshot(sink)
         reached(3)
         # 4
         manifest = Manifest(
@@ -148,9 +115,9 @@ class Backup:
             at=at.isoformat(),
             previous=last.sha256 if last else NO_MANIFEST,
             base=base,
-            epoch=standing.epoch,
-            ledger_length=standing.ledger_length,
-            ledger_hash=standing.ledger_hash,
+            epoch=bearing.epoch,
+            ledger_length=bearing.ledger_length,
+            ledger_hash=bearing.ledger_hash,
             snapshot=snapshot,
             logs=tuple(state for state, _ in stands),
             segments=tuple(packed.segments),
@@ -233,15 +200,15 @@ class Backup:
             return one, [], state, 0
         return one, kept, state, min(after, pieces[len(kept) - 1].upto)
 
-    def _snapshot(self, sink: Sink) -> tuple[Standing, tuple[Any, ...]]:
+    def _snapshot(self, sink: Sink) -> tuple[Bearing, tuple[Stored, ...]]:
         """A snapshot, and where the vault stood: if its epoch closes meanwhile, another one."""
         for _ in range(_ATTEMPTS_MAX):
-            standing = self.vault.standing()
+            bearing = self.vault.bearing()
             parts = sink.put_parts(
                 self.vault.snapshot(), lambda part: layout.snapshot_name(sink.vault, part, sink.run)
             )
-            if self.vault.standing().epoch == standing.epoch:
-                return standing, tuple(parts)
+            if self.vault.bearing().epoch == bearing.epoch:
+                return bearing, tuple(parts)
             sink.run = layout.run_name(self.clock.now(), secrets.token_bytes(8))
         raise BackupInvalid("epochs close while the vault is being copied")
 
