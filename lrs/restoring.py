@@ -35,7 +35,7 @@ from lrs.adapters.vault.restoring import (
 )
 from lrs.bootstrap import System, build, migrate, roots_of
 from lrs.config import Settings
-from lrs.domain.errors import BackupInvalid, InvalidRequest, NotEmpty
+from lrs.domain.errors import BackupInvalid, InvalidRequest, NotEmpty, NotFound
 from lrs.ports import Blobs, EventLog, ObjectPlace, TenantRow
 from lrs.reindexing.control import restore_control_rows
 from retention.backup.checking import Checker, Verified, is_signed_by, vaults_in
@@ -132,6 +132,18 @@ class NewPlace:
     def tenants(self) -> Sequence[TenantRow]:
         """Those of the control store."""
         return self._system().tenants.list()
+
+    def is_alive(self, tenant: str) -> bool:
+        """Whether it has keys."""
+        try:
+            self._system().vault.public_key(tenant)
+        except NotFound:
+            return False
+        return True
+
+    def let_go(self, tenant: str) -> None:
+        """Carry out again that a tenant left."""
+        self._system().tenants.delete(tenant)
 
     def log(self, tenant: str) -> EventLog:
         """A tenant's log; its store is made where it is missing."""

@@ -107,6 +107,14 @@ class RestoreTarget(Protocol):
         """Those of the control store."""
         ...
 
+    def is_alive(self, tenant: str) -> bool:
+        """Whether it has keys: one that left after the last run is in the control store's log all the same."""
+        ...
+
+    def let_go(self, tenant: str) -> None:
+        """Carry out again that a tenant left."""
+        ...
+
     def log(self, tenant: str) -> EventLog:
         """A tenant's log; its store is made where it is missing."""
         ...

@@ -123,7 +123,7 @@ class Checker:
 
     def note(self, verified: Verified) -> None:
         """Step 5. StoreUnavailable."""
-        self.place.put(layout.verified_name(verified.vault), verified.encode())
+        self.place.put(layout.verified_name(verified.vault, restored=verified.restored), verified.encode())
 
 
 def vaults_in(place: ObjectPlace) -> list[str]:
@@ -141,8 +141,10 @@ def is_signed_by(place: ObjectPlace, vault: str, public_key: bytes, verify: Veri
 
 
 def last_verified(place: ObjectPlace, vault: str) -> datetime | None:
-    """When this backup was last proved restorable; None: never, or it can not be read."""
+    """When this backup was last restored apart; None: never, or the note of it can not be read."""
     try:
-        return datetime.fromisoformat(json.loads(place.get(layout.verified_name(vault)))["verified_at"])
+        return datetime.fromisoformat(
+            json.loads(place.get(layout.verified_name(vault, restored=True)))["verified_at"]
+        )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

@@ -6,7 +6,8 @@
     <vault>/snapshots/<part>-<run>.age
 
 A log is a tenant's id in hex, or ``control``. A run's name begins with its time: what no manifest names is removed
-when that is long past. Nothing but ``verified.json`` is ever written twice under one name.
+when that is long past. Nothing but ``verified.json`` and ``checked.json`` is ever
+written twice under one name.
 """
 
 import re
@@ -66,6 +67,6 @@ def snapshot_name(vault: str, part: int, run: str) -> str:
     return f"{snapshots_folder(vault)}/{part:06}-{run}.age"
 
 
-def verified_name(vault: str) -> str:
-    """When which run was last proved restorable."""
-    return f"{vault}/verified.json"
+def verified_name(vault: str, *, restored: bool) -> str:
+    """When which run was last proved restorable, or looked at alone."""
+    return f"{vault}/{'verified' if restored else 'checked'}.json"

@@ -11,7 +11,8 @@
 4. The ledger's mirror is written from the escrow, and what was destroyed after the snapshot is destroyed again.
 5. The control store's events, all of them (a credential that was revoked stays so); then each tenant's, with the
    blobs that they name, up to the time that was asked for.
-6. Each log goes on as a new generation, which its first event says.
+6. Each log goes on as a new generation, which its first event says. A tenant that left after the last run leaves
+   again: the ledger has its keys' end.
 7. Indexes are filled from the logs. Views follow when the service runs.
 8. The note says that it is finished.
 """
@@ -130,7 +131,8 @@ class Restore:
         counted = _Counted()
         self._fill(self.target.control(), layout.CONTROL, None, chain, _NEVER, counted, progress)
         self.target.fill_control()
-        logs = [(row.name, row.id.hex) for row in self.target.tenants()]
+        served = list(self.target.tenants())
+        logs = [(row.name, row.id.hex) for row in served if self.target.is_alive(row.name)]
         until = _NEVER if upto is None else microseconds(upto)
         for name, log in logs:
             self._fill(self.target.log(name), log, name, chain, until, counted, progress)
@@ -139,6 +141,8 @@ class Restore:
         self._begin(self.target.control(), last.state_of(layout.CONTROL), None)
         for name, log in logs:
             self._begin(self.target.log(name), last.state_of(log), upto)
+        for name in {row.name for row in served} - {name for name, _ in logs}:
+            self.target.let_go(name)
         reached(6)
         # 7
         corrupt = sum(self.target.fill(name, partial(progress, f"Index of {name}")) for name, _ in logs)

@@ -9,7 +9,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import Final
 
-from lrs.domain.errors import code_of
+from lrs.domain.errors import AlreadyExists, code_of
 from lrs.leading import Leader
 from lrs.ports import Clock
 from retention.backup.running import Backup
@@ -59,6 +59,8 @@ class BackupWorker:
                 ran = self._backup.run(lambda *_: self._keep_leading())
                 self._last = datetime.fromisoformat(ran.at)
                 log.info("backup: run=%d events=%d bytes=%d", ran.number, ran.events, ran.bytes_stored)
+        except AlreadyExists:
+            log.info("backup: another process was faster")
         except Exception as error:  # noqa: BLE001  (it runs for as long as the service lives)
             log.error("NO BACKUP WAS MADE: %s", code_of(error))  # noqa: TRY400  (no trace: it may hold data)
             self._last = None

@@ -117,7 +117,7 @@ def test_the_time_of_a_run_is_read_from_its_objects() -> None:
         layout.snapshot_name(VAULT, 0, run),
     ):
         assert layout.made_at(name) == at
-    for name in (layout.manifest_name(VAULT, 1), layout.verified_name(VAULT), f"{VAULT}/else"):
+    for name in (layout.manifest_name(VAULT, 1), layout.verified_name(VAULT, restored=True), f"{VAULT}/else"):
         assert layout.made_at(name) is None
 
 
