@@ -28,6 +28,7 @@ from eventsourcing.utils import Environment, EnvType, register_topic
 
 from lrs.domain.document_events import DocumentDeleted, DocumentEvent, DocumentStored
 from lrs.domain.events import ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
+from lrs.domain.generations import GenerationStarted
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Sealed
 from lrs.domain.subjects import Subject
@@ -45,7 +46,11 @@ DOCUMENT_EVENTS: dict[str, type[DocumentEvent]] = {
     DocumentStored.TOPIC: DocumentStored,
     DocumentDeleted.TOPIC: DocumentDeleted,
 }
-_PLAIN_EVENTS: dict[str, type[HotEvent | DocumentEvent]] = {**HOT_EVENTS, **DOCUMENT_EVENTS}
+# What a log says of itself.
+LOG_EVENTS: dict[str, type[GenerationStarted]] = {GenerationStarted.TOPIC: GenerationStarted}
+PlainEvent = HotEvent | DocumentEvent | GenerationStarted
+_PLAIN_EVENTS: dict[str, type[PlainEvent]] = {**HOT_EVENTS, **DOCUMENT_EVENTS, **LOG_EVENTS}
+_PLAIN_TYPES = tuple(dict.fromkeys(_PLAIN_EVENTS.values()))
 AGGREGATES = (Subject, DataSubjectRequest, Tenant, Credential)
 AGGREGATE_TOPICS = frozenset(
     getattr(one, "TOPIC", None) for aggregate in AGGREGATES for one in vars(aggregate).values()
@@ -85,7 +90,7 @@ class LetheMapper(Mapper[UUID]):
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """The stored form."""
-        if isinstance(domain_event, (StatementRecorded, ExchangeRecorded, DocumentStored, DocumentDeleted)):
+        if isinstance(domain_event, _PLAIN_TYPES):
             return stored_event(domain_event)
         return super().to_stored_event(domain_event)
 
@@ -101,7 +106,7 @@ class LetheMapper(Mapper[UUID]):
         return super().to_domain_event(stored_event)
 
 
-def stored_event(event: HotEvent | DocumentEvent) -> StoredEvent:
+def stored_event(event: PlainEvent) -> StoredEvent:
     """The stored form of a plain event."""
     return StoredEvent(event.originator_id, event.originator_version, event.TOPIC, event.encode())
 

@@ -18,7 +18,9 @@ from lrs.adapters.clock import SystemClock
 from lrs.adapters.jws import JsonWebSignatures
 from lrs.adapters.machine import LinuxMachine
 from lrs.adapters.objects.blobs import open_blobs
+from lrs.adapters.objects.blobs import ObjectBlobs, open_blobs
 from lrs.adapters.objects.escrow import open_escrow
+from lrs.adapters.objects.places import open_place
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
@@ -27,7 +29,8 @@ from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.closing import VaultEpochs
 from lrs.adapters.vault.escrow import Escrow
-from lrs.adapters.vault.opening import open_vault
+from lrs.adapters.vault.opening import Roots, open_vault
+from lrs.adapters.vault.restoring import is_unfinished
 from lrs.adapters.vault.roots import ENVIRONMENT, FILE
 from lrs.adapters.vault.transit import TRANSIT, Transit, token_of
 from lrs.adapters.vault.vault import KeyVault
@@ -41,6 +44,7 @@ from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
 from lrs.domain.errors import InvalidRequest, LetheError, NotFound
 from lrs.domain.findings import Backups, Epoch, Finding, Places
+from lrs.domain.errors import AlreadyExists, InvalidRequest, RestoreUnfinished
 from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, RootProvider, Stores
@@ -52,6 +56,9 @@ from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
+from retention.backup.retaining import remove_older_snapshots
+from retention.backup.running import Backup
+from retention.backup.scheduling import BackupWorker
 from retention.closing import EpochCloser
 from retention.daily import EpochSchedule
 from retention.erasure import Eraser
@@ -94,6 +101,9 @@ class System:
     schedule: EpochSchedule
     expirer: Expirer
     expiries: Schedule
+    blobs: ObjectBlobs
+    backup: Backup | None
+    backup_worker: BackupWorker | None
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -131,12 +141,16 @@ class System:
         self.sweeper.start()
         self.schedule.start()
         self.expiries.start()
+        if self.backup_worker is not None:
+            self.backup_worker.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         self.document_writer.close()
         if self.started:
+            if self.backup_worker is not None:
+                self.backup_worker.stop()
             self.schedule.stop()
             self.expiries.stop()
             self.sweeper.stop()
@@ -147,11 +161,14 @@ class System:
         self.vault.close()
 
 
-def build(settings: Settings) -> System:
+def build(settings: Settings, *, unfinished: bool = False) -> System:
     """The system on the store that the settings name. VaultRefused when the vault will not open,
-    StoreNotMigrated when a store is not at the version of this release."""
+    StoreNotMigrated when a store is not at the version of this release, RestoreUnfinished where a restore was cut
+    off: only the restore itself (``unfinished``) opens such a place, and neither escrow nor backup hears of it."""
+    if is_unfinished(settings.keys) and not unfinished:
+        raise RestoreUnfinished("a restore into this place was not finished: run `lrs restore` again")
     clock = SystemClock()
-    escrow = _escrow(settings)
+    escrow = None if unfinished else _escrow(settings)
     vault, control, stores = (_on_postgres if settings.database_url else _on_sqlite)(settings, clock, escrow)
     epochs = VaultEpochs(vault, escrow)
     epochs.settle_escrow()
@@ -173,6 +190,8 @@ def build(settings: Settings) -> System:
     closer = EpochCloser(epochs, tenants, vault, clock)
     records = Records(vault, opener, credentials.seeing_only_own)
     expirer = Expirer(tenants, vault, opener, records, clock)
+    backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
+    closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
     return System(
         settings=settings,
         vault=vault,
@@ -218,6 +237,43 @@ def examine(settings: Settings) -> list[Finding]:
         none = Backups(configured=False)
         stored = Stored(names, system.stores, SystemClock(), lambda: epoch, lambda: none)
         return [*found, *stored.findings()]
+        blobs=blobs,
+        backup=backup,
+        backup_worker=BackupWorker(backup, Leader(control, clock, "backup"), clock) if backup else None,
+    )
+
+
+def _backup(
+    settings: Settings, tenants: Tenants, control: SqlControl, vault: KeyVault, blobs: ObjectBlobs, clock: Clock
+) -> Backup | None:
+    """What makes backups, where the settings say where to. InvalidRequest."""
+    if settings.backup_url is None:
+        return None
+    return Backup(
+        tenants=tenants,
+        control=control,
+        vault=vault,
+        blobs=blobs,
+        place=open_place(settings.backup_url, "LRS_BACKUP_URL"),
+        encryption=AgeRecipients(settings.recipients),
+        escrow=open_place(settings.escrow_url, "LRS_ESCROW_URL") if settings.escrow_url else None,
+        clock=clock,
+        verify=verify,
+        days=settings.backup_days,
+    )
+
+
+def _copies(backup: Backup, vault: KeyVault) -> tuple[Callable[[], object], Callable[[int], object]]:
+    """For whoever closes an epoch: a backup under the new key before the old one is destroyed, and the end of
+    older copies after it."""
+
+    def keep_copy() -> None:
+        try:
+            backup.run()
+        except AlreadyExists:  # of a run that began earlier, in the old epoch perhaps
+            backup.run()
+
+    return keep_copy, lambda _: remove_older_snapshots(backup.place, vault.bearing().vault, 1)
 
 
 def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Migrated]:
@@ -251,6 +307,12 @@ def _on_postgres(settings: Settings, clock: Clock, escrow: Escrow | None) -> tup
         stores.close()
         raise
     return vault, control, stores
+
+
+def roots_of(settings: Settings) -> Roots:
+    """The same for whoever makes keys in an empty place. InvalidRequest."""
+    found = _roots(settings)
+    return Roots(found["root_key"], found["root_file"], found["provider"])
 
 
 def _roots(settings: Settings) -> dict[str, Any]:

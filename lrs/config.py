@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     backup_recipients: str = Field(
         default="", description="age public keys, with commas, that backups and escrow are sealed to"
     )
+    backup_days: int = Field(
+        default=730, ge=1, description="how long what today's records do not need is kept in the backup"
+    )
     epoch_hours: float = Field(
         default=24, gt=0, le=24 * 366, description="how long after the last one an epoch is closed"
     )

@@ -3,7 +3,7 @@ next.
 
 1. The next epoch's key is made.
 2. The vault goes over to it in one transaction; the closed epoch is written down.
-3. A fresh copy of the vault is opened apart.
+3. A fresh copy of the vault is opened apart; and a backup is made: from step 4 on no older one can be restored.
 4. The closed epoch's key is destroyed, and copies of the vault from before are removed from the backups.
 5. Certificate 2 for everybody who was erased in it: ``epoch-certified/1`` on the subject's stream. Whose erasure
    has not come to its first certificate yet gets the second at a later close.
@@ -42,15 +42,17 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class EpochCloser:
-    """Closes epochs. ``reached`` hears the number of each step that is done; ``forget_copies`` removes copies of
+    """Closes epochs. ``reached`` hears the number of each step that is done; ``keep_copy`` sees that a copy of the
+    vault as it is now is where a restore finds it; ``forget_copies`` removes copies of
     the vault that are of this epoch or older from wherever they are kept; again: nothing."""
 
     epochs: Epochs
     tenants: Tenants
     vault: Vault
     clock: Clock
+    keep_copy: Callable[[], object] = lambda: None
+    forget_copies: Callable[[int], object] = lambda _: None
     reached: Callable[[int], None] = lambda _: None
-    forget_copies: Callable[[int], None] = lambda _: None
 
     def close(self, progress: Progress = lambda *_: None) -> list[Closing]:
         """Finish what an earlier close left, and close the present epoch; after finishing, only if something was
@@ -76,6 +78,7 @@ class EpochCloser:
     def _finish(self, one: ClosedEpoch, rewrapped: Rewrapped | None, progress: Progress) -> Closing:
         if one.destroyed_at is None:
             self.epochs.check(one.epoch, lambda done, total: progress(CHECKING, done, total))
+            self.keep_copy()
             self.reached(3)
             self.epochs.destroy(one.epoch, self.clock.now)
         self.forget_copies(one.epoch)

@@ -18,7 +18,7 @@ from lrs.domain.errors import InvalidRequest, LetheError, Refused
 
 FAILED, REFUSED = 1, 3
 # Failures of ours to the service's callers; the operator is asked to do something first.
-_REFUSALS = frozenset({"vault-refused", "store-not-migrated"})
+_REFUSALS = frozenset({"vault-refused", "store-not-migrated", "backup-invalid", "restore-unfinished"})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TenantName = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from lrs.cli import doctor, migrate, service, subjects
+from lrs.cli import backup, doctor, migrate, service, subjects
 from lrs.cli.epochs import epochs
 from lrs.cli.retention import retention
 from lrs.cli.tenants import credentials, tenants
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(tenants, name="tenant")
 app.add_typer(credentials, name="credential")
 app.add_typer(subjects.subjects, name="subject")
+app.add_typer(backup.backups, name="backup")
 app.add_typer(epochs, name="epoch")
 app.add_typer(retention, name="retention")
 
@@ -27,6 +28,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     migrate.migrate: "lrs migrate",
     doctor.doctor: "lrs doctor --json",
     service.rebuild: "lrs rebuild --tenant acme --view completion",
+    backup.restore: "lrs restore --from /mnt/backup --escrow /mnt/escrow --identity backup-identity.txt",
     subjects.verify_certificate: "lrs verify-certificate certificate.json --key BASE64",
 }
 for _command, _example in _COMMANDS.items():

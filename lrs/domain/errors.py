@@ -101,6 +101,12 @@ class AlreadyExists(Refused):
     code = "already-exists"
 
 
+class NotEmpty(Refused):
+    """A restore goes into an empty place, and something is in this one."""
+
+    code = "not-empty"
+
+
 class LimitExceeded(Refused):
     """Larger, deeper or more than the documented limit."""
 
@@ -136,6 +142,12 @@ class BackupInvalid(Failed):
     replaced."""
 
     code = "backup-invalid"
+
+
+class RestoreUnfinished(Failed):
+    """The place is being restored, or a restore was cut off: the operator runs it again."""
+
+    code = "restore-unfinished"
 
 
 class StoreUnavailable(Failed):

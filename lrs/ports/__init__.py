@@ -11,7 +11,8 @@ from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocu
 from lrs.ports.epochs import Epochs, ErasedSubject
 from lrs.ports.expiry import Expired, Expiry
 from lrs.ports.filling import Filling, Indexed, Stretch
-from lrs.ports.keys import Reading, StaleFence, Vault
+from lrs.ports.keys import Bearing, Reading, StaleFence, Vault
+from lrs.ports.logs import EventLog, EventRow, LogHead
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.roots import RootProvider
@@ -21,6 +22,7 @@ from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, Vie
 
 __all__ = [
     "AgentRow",
+    "Bearing",
     "BlobRow",
     "Blobs",
     "Clock",
@@ -33,6 +35,8 @@ __all__ = [
     "Encryption",
     "Epochs",
     "ErasedSubject",
+    "EventLog",
+    "EventRow",
     "Expired",
     "Expiry",
     "Filling",
@@ -44,6 +48,7 @@ __all__ = [
     "Kept",
     "Listed",
     "Live",
+    "LogHead",
     "ObjectPlace",
     "Purged",
     "Reading",

@@ -63,6 +63,15 @@ class Blobs(Protocol):
         not fit: cut short, altered, swapped, or missing. StoreUnavailable."""
         ...
 
+    def ciphertext(self, tenant: str, name: BlobName) -> Iterator[bytes]:
+        """What lies there, as it lies there. FileNotFoundError before the first piece, StoreUnavailable."""
+        ...
+
+    def put_back(self, tenant: str, name: BlobName, pieces: Iterable[bytes]) -> None:
+        """Ciphertext out of a backup, under the name that it had. On the disk when this returns.
+        StoreUnavailable."""
+        ...
+
     def remove(self, tenant: str, names: Iterable[BlobName]) -> None:
         """Remove these; those that are not there are no error. StoreUnavailable."""
         ...

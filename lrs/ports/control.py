@@ -8,6 +8,8 @@ from uuid import UUID
 
 from eventsourcing.persistence import ProcessRecorder
 
+from lrs.ports.logs import EventLog
+
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
@@ -38,6 +40,11 @@ class ControlStore(Protocol):
     @property
     def recorder(self) -> ProcessRecorder:
         """The log of tenants and credentials."""
+        ...
+
+    @property
+    def log(self) -> EventLog:
+        """The same as rows, for backups."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
@@ -11,6 +11,16 @@ from lrs.domain.sealing import Category, Destroyed, Fate, Outcome, Part, Place, 
 
 class StaleFence(Exception):
     """The fence moved since the reading that this work was based on: read it again and resolve afresh."""
+
+
+class Bearing(NamedTuple):
+    """Where a vault stands: its id, the present epoch, how many destructions there were and the last one's hash
+    (empty: none)."""
+
+    vault: str
+    epoch: int
+    ledger_length: int
+    ledger_hash: str
 
 
 class Reading(Protocol):
@@ -137,6 +147,10 @@ class Vault(Protocol):
 
     def living_keys(self, tenant: str, subject: UUID) -> int:
         """How many data keys and directory rows of the subject there still are."""
+        ...
+
+    def bearing(self) -> Bearing:
+        """Where it stands now. KeyStoreUnavailable."""
         ...
 
     def snapshot(self) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from eventsourcing.persistence import ProcessRecorder
 from lrs.ports.documents import Documents
 from lrs.ports.expiry import Expiry
 from lrs.ports.filling import Filling
+from lrs.ports.logs import EventLog
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
 from lrs.ports.views import Views
@@ -43,6 +44,11 @@ class TenantStore(Protocol):
     def recorder(self) -> ProcessRecorder:
         """The log. ``insert_events`` takes ``index``, ``fence_sequence``, ``agents``, ``requests``, ``documents``
         and ``documents_gone`` too."""
+        ...
+
+    @property
+    def log(self) -> EventLog:
+        """The same as rows, for backups."""
         ...
 
     @property

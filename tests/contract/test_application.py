@@ -26,6 +26,7 @@ from lrs.application import (
     AGGREGATES,
     DOCUMENT_EVENTS,
     HOT_EVENTS,
+    LOG_EVENTS,
     LetheApplication,
     LetheMapper,
     json_transcoder,
@@ -40,18 +41,19 @@ from lrs.domain.events import (
     StatementRecorded,
     StatementWithAttachments,
 )
+from lrs.domain.generations import GenerationStarted
 from lrs.domain.policies import Policy
 from lrs.domain.requests import DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Category, Sealed
 from lrs.domain.subjects import State, Subject
 from lrs.domain.tenants import Credential, Tenant
 from lrs.ports import AgentRow, ControlStore, CredentialRow, IndexRow, RequestRow, TenantRow, TenantStore
-from tests.contract.conftest import START, voided
+from tests.contract.conftest import START, START_US, voided
 
 GOLDEN = Path(__file__).parents[1] / "assets" / "golden-events.json"
 SOURCES = Path(__file__).parents[2] / "lrs"
 LATER = START + timedelta(days=1, microseconds=5)
-PLAIN_EVENTS = {**HOT_EVENTS, **DOCUMENT_EVENTS}
+PLAIN_EVENTS = {**HOT_EVENTS, **DOCUMENT_EVENTS, **LOG_EVENTS}
 ADA, GRACE, REQUEST, CREDENTIAL = (UUID(int=n) for n in (0xADA, 0x92ACE, 0x5EED, 0xC0DE))
 
 
@@ -337,6 +339,7 @@ def examples() -> dict[str, Any]:
         an_exchange(),
         a_document(),
         a_deletion(),
+        GenerationStarted(UUID(int=0x6E), 1, 2, 500, START_US, 480, bytes(range(32))),
         *subject.collect_events(),
         Subject.agent_sealed(ADA, 2, Sealed(b"\x01agent\x00\xff"), LATER),
         *request.collect_events(),
@@ -379,7 +382,7 @@ def event_classes() -> list[type[CanMutateAggregate[Any]]]:
 def test_every_topic_that_exists_has_golden_bytes() -> None:
     defined = {get_topic(one) for one in event_classes()} | PLAIN_EVENTS.keys()
     assert defined == topics_in_the_sources() == golden().keys() == examples().keys()
-    assert len(defined) == 15
+    assert len(defined) == 16
 
 
 def test_no_topic_is_the_path_of_a_module() -> None:

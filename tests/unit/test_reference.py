@@ -6,7 +6,7 @@ import typer
 from eventsourcing.domain import CanMutateAggregate
 
 from api.problems import STATUS
-from lrs.application import AGGREGATES, DOCUMENT_EVENTS, HOT_EVENTS
+from lrs.application import AGGREGATES, DOCUMENT_EVENTS, HOT_EVENTS, LOG_EVENTS
 from lrs.bootstrap import System
 from lrs.cli.root import app
 from lrs.config import Settings
@@ -44,7 +44,7 @@ def test_every_error_code_is_listed() -> None:
 
 
 def test_every_topic_is_listed() -> None:
-    topics = {*HOT_EVENTS, *DOCUMENT_EVENTS}
+    topics = {*HOT_EVENTS, *DOCUMENT_EVENTS, *LOG_EVENTS}
     for aggregate in AGGREGATES:
         for one in vars(aggregate).values():
             topic = getattr(one, "TOPIC", None)

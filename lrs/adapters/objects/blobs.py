@@ -71,12 +71,23 @@ class ObjectBlobs:
             raise EventCorrupt("an attachment's blob is missing") from None
         if found.meta["size"] != blob.size:
             raise EventCorrupt("an attachment's blob is not of its size")
-        while True:
+        yield from _pieces(pieces)
+
+    def ciphertext(self, tenant: str, name: BlobName) -> Iterator[bytes]:
+        """What lies there, as it lies there. FileNotFoundError before the first piece, StoreUnavailable."""
+        with outages():
+            pieces = iter(obstore.get(self._store, _path(tenant, name)).stream(min_chunk_size=_PIECE_BYTES))
+        yield from _pieces(pieces)
+
+    def put_back(self, tenant: str, name: BlobName, pieces: Iterable[bytes]) -> None:
+        """Ciphertext out of a backup, under the name that it had. On the disk when this returns."""
+        self._spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES_MAX, dir=str(self._spool_dir)) as file:
             with outages():
-                piece = next(pieces, None)
-            if piece is None:
-                return
-            yield memoryview(piece).tobytes()
+                for piece in pieces:
+                    file.write(piece)
+                file.seek(0)
+            self.put(tenant, name, cast("IO[bytes]", file))
 
     def remove(self, tenant: str, names: Iterable[BlobName]) -> None:
         """Remove these; those that are not there are no error."""
@@ -177,6 +188,15 @@ def open_s3(url: str, setting: str) -> S3Store:
         options["client_options"] = {"allow_http": True}
     # The rest (region, endpoint, keys) is where AWS's own tools look for it.
     return S3Store(address.netloc, prefix=address.path.strip("/") or None, **options)
+
+
+def _pieces(pieces: Iterator[Any]) -> Iterator[bytes]:
+    while True:
+        with outages():
+            piece = next(pieces, None)
+        if piece is None:
+            return
+        yield memoryview(piece).tobytes()
 
 
 def _path(tenant: str, name: BlobName) -> str:

@@ -8,6 +8,7 @@ from eventsourcing.persistence import IntegrityError
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks, parts, storable
 from lrs.adapters.sql.filling import settle_head
+from lrs.adapters.sql.logs import SqlLog
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.domain.instants import microseconds
 from lrs.ports import CredentialRow, TenantRow
@@ -21,6 +22,7 @@ class SqlControl:
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
+        self.log = SqlLog(database)
         self.recorder = EventRecorder(
             database,
             now,

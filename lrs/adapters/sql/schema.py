@@ -17,9 +17,11 @@ LOG = (
     (
         "CREATE TABLE head ("
         " one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, position INTEGER NOT NULL,"
-        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL, linked INTEGER NOT NULL)"
+        " stored INTEGER NOT NULL, erasure_sequence INTEGER NOT NULL, linked INTEGER NOT NULL,"
+        " began INTEGER NOT NULL)"
     ),
-    "INSERT INTO head VALUES (1, 1, 0, 0, 0, 0)",
+    # A restore begins a new generation, after the position up to which the log is an older one's.
+    "INSERT INTO head VALUES (1, 1, 0, 0, 0, 0, 0)",
     # How far whom the log was followed by.
     ("CREATE TABLE tracking ( application_name TEXT PRIMARY KEY, notification_id INTEGER NOT NULL) WITHOUT ROWID"),
 )

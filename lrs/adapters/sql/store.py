@@ -10,6 +10,7 @@ from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_do
 from lrs.adapters.sql.expiry import SqlExpiry
 from lrs.adapters.sql.filling import SqlFilling
 from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index
+from lrs.adapters.sql.logs import SqlLog
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.adapters.sql.references import forget_targets
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
@@ -38,6 +39,7 @@ class SqlTenantStore:
             "blobs": insert_blobs,
         }
         self.recorder = EventRecorder(database, now, rows, insert_index)
+        self.log = SqlLog(database)
         # Of the primary, also for a stand-by: it may not have heard of this tenant yet, or only of one before it.
         blind = blind_of(database)
         self.statements = StatementIndex(database, blind)

@@ -112,6 +112,14 @@ def _entry_name(number: int) -> str:
     return f"{_LEDGER}/{number:012d}.json"
 
 
+def read_entry(place: ObjectPlace, number: int) -> bytes:
+    """The line of an entry. BackupInvalid where there is none, StoreUnavailable."""
+    try:
+        return place.get(_entry_name(number))
+    except FileNotFoundError:
+        raise BackupInvalid("the escrow's ledger lacks an entry") from None
+
+
 def entry_numbers(place: ObjectPlace) -> Iterator[int]:
     """The numbers of the ledger's entries in a place, in order. StoreUnavailable."""
     for name, _ in place.list(_LEDGER):

@@ -41,6 +41,7 @@ from lrs.domain.sealing import (
     Unavailable,
 )
 from lrs.domain.subjects import State
+from lrs.ports import Bearing
 
 log = logging.getLogger("lethe.vault")
 
@@ -108,6 +109,13 @@ class KeyVault(TenantKeyring):
         if row is None:
             raise NotFound("no such tenant")
         return UUID(bytes=row[0])
+
+    def bearing(self) -> Bearing:
+        """Where it stands now."""
+        with self.database.read() as connection:
+            epoch = self.known(connection).epoch
+            (length,) = connection.execute("SELECT count(*) FROM ledger").fetchone()
+            return Bearing(self.keys.vault, epoch, int(length), _last_hash(connection) if length else "")
 
     def snapshot(self) -> Iterator[bytes]:
         """All that is in the vault, as it is now; nothing in it opens without the present epoch's key."""

@@ -1,0 +1,303 @@
+"""Back up, lose everything, restore: everything is as it was, on either store, whoever was killed in between."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lrs.bootstrap import build
+from lrs.domain.errors import (
+    InvalidRequest,
+    NotEmpty,
+    NotFound,
+    RestoreUnfinished,
+    Unauthenticated,
+)
+from retention.backup import layout
+from retention.backup.chain import numbers, read_chain, read_one
+from retention.backup.restoring import STEPS
+from retention.backup.running import Backup
+from tests.backups import Drill, attach, backup_of, events, everything, fill, new_drill, run_backup
+from tests.places import STORES
+from tests.subjects import ADA, GRACE, TENANT, inside, statement
+
+RUN_STEPS = (1, 2, 3, 4, 5)
+
+
+@pytest.fixture(params=STORES)
+def drill(request: pytest.FixtureRequest, tmp_path: Path) -> Drill:
+    """An installation on each store, its backup and its escrow in folders."""
+    return new_drill(tmp_path, request.param, lambda: request.getfixturevalue("databases"))
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Drill:
+    """The same on the embedded store alone, for what does not ask which store it is."""
+    return new_drill(tmp_path, "sqlite", lambda: pytest.fail("no PostgreSQL is needed"))
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+def killed_at(wanted: int) -> Callable[[int], None]:
+    def reached(number: int) -> None:
+        if number == wanted:
+            raise Killed
+
+    return reached
+
+
+# --- there and back ------------------------------------------------------------------------------------------
+
+
+def test_everything_comes_back(drill: Drill) -> None:
+    with drill.opened() as acme:
+        filled = fill(acme)
+        first = run_backup(acme)
+        acme.post(statement(GRACE, "passed"))
+        second = run_backup(acme)
+        assert (first.number, second.number, second.base) == (1, 2, False)
+        before, log = everything(acme, filled), events(drill.settings)
+    drill.destroy()
+    settings, restored = drill.restore()
+    assert (restored.tenants, restored.blobs, restored.missing, restored.corrupt) == (1, 1, 0, 0)
+    assert events(settings)[:-1] == log
+    assert events(settings)[-1][4] == "generation-started/1"
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+        again.post(statement(ADA, "passed"))
+        assert len(again.found()) == len(before["statements"]) + 1
+
+
+@pytest.mark.parametrize("stores", [("sqlite", "postgres"), ("postgres", "sqlite")])
+def test_a_backup_goes_from_one_kind_of_store_to_the_other(
+    stores: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    drill = new_drill(tmp_path, stores[0], lambda: request.getfixturevalue("databases"))
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        before, log = everything(acme, filled), events(drill.settings)
+    settings, _ = drill.restore(drill.new_place(stores[1]))
+    assert events(settings)[:-1] == log
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+
+
+def test_backup_and_escrow_may_be_in_s3(tmp_path: Path, s3_settings: str) -> None:
+    from tests.storage import new_bucket
+
+    urls = {name: f"s3://{new_bucket(s3_settings)}/lethe" for name in ("backup_url", "escrow_url")}
+    drill = new_drill(tmp_path, "sqlite", lambda: pytest.fail("no PostgreSQL is needed"), **urls)
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        before = everything(acme, filled)
+    settings, _ = drill.restore()
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+
+
+def test_a_restored_installation_goes_on_backing_up_and_is_restored_again(drill: Drill) -> None:
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        at = datetime.now(UTC)
+        lost = statement(GRACE, "failed")
+        acme.post(lost)
+        run_backup(acme)
+    second, _ = drill.restore(upto=at)
+    with drill.opened(second) as acme:
+        assert acme.get(lost).status_code == 404
+        acme.post(statement(GRACE, "passed"))
+        assert (
+            run_backup(acme).events == 4
+        )  # the first of each log's generation, the test's credential, a statement
+        attach(acme, b"more")
+        run_backup(acme)
+        before, log = everything(acme, filled), events(second)
+    third, restored = drill.restore()
+    assert (restored.number, restored.blobs) == (4, 2)
+    assert events(third)[:-1] == log
+    with drill.opened(third) as acme:
+        assert everything(acme, filled) == before
+        head = acme.rows("SELECT generation, began, position FROM head")[0]
+        assert head[0] == 3
+        assert head[1] == len(log)
+
+
+# --- to a moment ---------------------------------------------------------------------------------------------
+
+
+def test_a_moment_comes_back_but_for_whoever_was_erased_since(drill: Drill) -> None:
+    with drill.opened() as acme:
+        filled = fill(acme)
+        hers = statement(ADA, "passed")
+        acme.post(hers)
+        run_backup(acme)
+        acme.catch_up()
+        at = datetime.now(UTC)
+        graces, report = acme.found_by(GRACE), [row for row in acme.report() if row["learner"] == GRACE]
+        acme.post(later := statement(GRACE, "failed"))
+        revoked = acme.system.credentials.issue(TENANT, ["all"])
+        acme.system.credentials.revoke(revoked.row.key)
+        acme.ran("erase", ADA)
+        run_backup(acme)
+        acme.system.closer.close()
+    drill.destroy()
+    settings, _ = drill.restore(upto=at)
+    with drill.opened(settings) as again:
+        assert again.get(hers).status_code == again.get(later).status_code == 404
+        assert again.found_by(ADA) == []
+        again.catch_up()
+        assert [row for row in again.report() if row["learner"] == GRACE] == report
+        assert [one["id"] for one in again.found_by(GRACE)] == [one["id"] for one in graces]
+        assert again.rebuilt_same()
+        with pytest.raises(Unauthenticated):
+            again.system.credentials.authenticate(revoked.row.key, revoked.secret)
+        assert filled
+
+
+def test_what_was_destroyed_after_the_last_run_is_destroyed_again(drill: Drill) -> None:
+    with drill.opened() as acme:
+        fill(acme)
+        acme.post(hers := statement(ADA, "passed"))
+        acme.system.tenants.create("other")
+        inside(acme.system, "other").post(statement(ADA))
+        run_backup(acme)
+        acme.ran("erase", ADA)
+        acme.system.tenants.delete("other")
+    drill.destroy()
+    settings, restored = drill.restore()
+    assert (restored.destroyed_again, restored.tenants) == (2, 1)
+    with drill.opened(settings) as again:
+        assert again.get(hers).status_code == 404
+        assert again.subject(ADA) is None
+        assert [row.name for row in again.system.tenants.list()] == [TENANT]
+        with pytest.raises(NotFound):
+            again.system.vault.public_key("other")
+        again.system.tenants.create("other")
+
+
+def test_closing_an_epoch_leaves_a_backup_that_opens(drill: Drill) -> None:
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        acme.ran("erase", ADA)
+        acme.system.closer.close()
+        before = everything(acme, filled) | {"agents": None}
+    snapshots = {layout.made_at(name) for name, _ in drill.place.list() if "/snapshots/" in name}
+    assert len(snapshots) == 1
+    settings, restored = drill.restore()
+    assert restored.epoch == 2
+    with drill.opened(settings) as again:
+        assert everything(again, filled) | {"agents": None} == before
+
+
+# --- whoever is killed ---------------------------------------------------------------------------------------
+
+
+def test_a_restore_that_was_killed_goes_on(drill: Drill) -> None:
+    steps = list(STEPS) if drill.store == "sqlite" else [2, 3, 5]
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        before, log = everything(acme, filled), events(drill.settings)
+    for step in steps:
+        settings = drill.new_place()
+        with pytest.raises(Killed):
+            drill.restore(settings, reached=killed_at(step))
+        if step == STEPS[-1]:
+            with pytest.raises(NotEmpty):
+                drill.restore(settings)
+            continue
+        if step > 1:
+            with pytest.raises(RestoreUnfinished):
+                build(settings)
+            with pytest.raises(InvalidRequest):
+                drill.restore(settings, upto=datetime.now(UTC))
+        drill.restore(settings)
+        assert events(settings)[:-1] == log
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+
+
+def test_a_run_that_was_killed_counts_for_nothing_until_its_manifest_is_there(drill: Drill) -> None:
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        for step in RUN_STEPS:
+            acme.post(statement(GRACE, "passed"))
+            before = len(events(drill.settings))
+            with pytest.raises(Killed):
+                backup_of(acme.system).run(reached=killed_at(step))
+            last = backup_of(acme.system).last()
+            assert last is not None
+            state = next(one for one in last.logs if one.log != layout.CONTROL)
+            assert (state.position == before) == (step >= 4), step
+        run_backup(acme)
+        whole = everything(acme, filled)
+    settings, _ = drill.restore()
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == whole
+
+
+# --- runs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_base_packs_small_segments_together_and_lets_go_of_what_is_not_needed(drill: Drill) -> None:
+    with drill.opened() as acme:
+        clock = Later()
+        backup = replace(backup_of(acme.system), runs_a_base=3, days=30, clock=clock)
+        filled = fill(acme)
+        for _ in range(3):
+            acme.post(statement(GRACE, "passed"))
+            assert not backup.run().missing
+            clock.ahead += timedelta(hours=1)
+        with pytest.raises(Killed):
+            backup.run(reached=killed_at(3))  # a base that no manifest names
+        clock.ahead += timedelta(days=3)
+        base = backup.run()
+        assert (base.number, base.base) == (4, True)
+        vault, key = acme.system.vault.bearing().vault, acme.system.vault.public_key("")
+        chain = read_chain(drill.place, vault, key, backup.verify)
+        assert [one.number for one in chain] == [4]
+        assert [one.first for one in chain[0].segments] == [1, 1]
+        assert len(chain[0].blobs) == 1
+        assert unnamed(drill, vault, backup, 1, 2, 3, 4) == set()
+        clock.ahead += timedelta(days=31)
+        for _ in range(3):
+            acme.post(statement(GRACE, "passed"))
+            backup.run()
+        assert numbers(drill.place, vault) == [5, 6, 7]
+        assert unnamed(drill, vault, backup, 5, 6, 7) == set()
+        before = everything(acme, filled)
+    settings, restored = drill.restore()
+    assert restored.number == 7
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+
+
+def unnamed(drill: Drill, vault: str, backup: Backup, *runs: int) -> set[str]:
+    """Objects that none of these runs names."""
+    key = backup.vault.public_key("")
+    named = {
+        one.name
+        for number in runs
+        for manifest in [read_one(drill.place, vault, number, key, backup.verify)]
+        for one in [*manifest.snapshot, *manifest.objects()]
+    }
+    return {name for name, _ in drill.place.list(vault) if name.endswith(".age")} - named
+
+
+class Later:
+    """The time, ahead."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
