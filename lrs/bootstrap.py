@@ -13,11 +13,13 @@ from api.services import Services
 from lrs.adapters.clock import SystemClock
 from lrs.adapters.jws import JsonWebSignatures
 from lrs.adapters.objects.blobs import open_blobs
+from lrs.adapters.postgres.compacting import PostgresRewriting
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
 from lrs.adapters.signatures import verify
 from lrs.adapters.sql.control import SqlControl
+from lrs.adapters.sqlite.compacting import SqliteRewriting
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.opening import open_vault
 from lrs.adapters.vault.vault import KeyVault
@@ -29,21 +31,26 @@ from lrs.documenting.owners import Owners
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
 from lrs.leading import Leader
+from lrs.notary.notary import Notary
+from lrs.notary.proofs import Proofs
+from lrs.notary.runner import NotaryRunner
+from lrs.notary.verifying import Verifier
 from lrs.opening import Opener
-from lrs.ports import Clock, Stores
+from lrs.ports import Blobs, Clock, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
+from retention.compaction import Compactor
 from retention.erasure import Eraser
 from retention.export import Exporter
 from retention.rights import Rights
 from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
-__all__ = ["Migrated", "System", "build", "migrate", "verify"]
+__all__ = ["Migrated", "System", "build", "compactor", "migrate", "verify"]
 
 
 @dataclass(slots=True)
@@ -67,9 +74,14 @@ class System:
     rights: Rights
     exporter: Exporter
     attached: AttachedStatements
+    blobs: Blobs
+    notary: Notary
+    proofs: Proofs
+    verifier: Verifier
     runner: Runner
     worker: RequestWorker
     sweeper: Sweeper
+    notary_runner: NotaryRunner
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -87,6 +99,7 @@ class System:
                 rights=self.rights,
                 exporter=self.exporter,
                 attached=self.attached,
+                proofs=self.proofs,
                 public_url=self.settings.public_url,
                 ready=self.check_ready,
                 cors_origins=self.settings.origins,
@@ -100,17 +113,19 @@ class System:
         self.control.fence()
 
     def start(self) -> None:
-        """Keep views up with the log and run data-subject requests from now on."""
+        """Keep views and logs of hashes up with the events and run data-subject requests from now on."""
         self.started = True
         self.runner.start()
         self.worker.start()
         self.sweeper.start()
+        self.notary_runner.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         self.document_writer.close()
         if self.started:
+            self.notary_runner.stop()
             self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
@@ -138,7 +153,8 @@ def build(settings: Settings) -> System:
     attachments = Attachments(vault, blobs)
     attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
     exporter = Exporter(tenants, vault, opener, clock, attachments)
-    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
+    notary, proofs = Notary(vault, clock, verify, settings.public_url), Proofs(vault, tenants.store)
+    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), proofs.event)
     return System(
         settings=settings,
         vault=vault,
@@ -157,10 +173,23 @@ def build(settings: Settings) -> System:
         rights=rights,
         exporter=exporter,
         attached=attached,
+        blobs=blobs,
+        notary=notary,
+        proofs=proofs,
+        verifier=Verifier(vault, blobs, clock, verify),
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
         sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
+        notary_runner=NotaryRunner(names, tenants.store, notary, Leader(control, clock, "notary")),
     )
+
+
+def compactor(system: System) -> Compactor:
+    """What may change events: for `lrs compact` alone, and no part of the system that serves."""
+    settings = system.settings
+    owner_url = _said(settings.owner_url) or _said(settings.database_url)
+    rewriting = PostgresRewriting(owner_url) if owner_url else SqliteRewriting(settings.data_dir / "tenants")
+    return Compactor(system.tenants, system.vault, system.blobs, SystemClock(), rewriting)
 
 
 def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Migrated]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from lrs.cli import migrate, service, subjects
+from lrs.cli import migrate, proofs, service, subjects
 from lrs.cli.tenants import credentials, tenants
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ _COMMANDS: dict[Callable[..., None], str] = {
     service.serve: "LRS_PUBLIC_URL=https://lrs.example.org lrs serve --port 8080",
     migrate.migrate: "lrs migrate",
     service.rebuild: "lrs rebuild --tenant acme --view completion",
+    proofs.verify: "lrs verify --tenant acme",
+    proofs.compact: "lrs compact --dry-run",
     subjects.verify_certificate: "lrs verify-certificate certificate.json --key BASE64",
 }
 for _command, _example in _COMMANDS.items():

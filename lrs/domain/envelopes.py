@@ -1,12 +1,13 @@
 """What an envelope shows to those who have no key: whose it is, and what stands for it in the log of hashes.
 
-    one key:    01 01 dict kid(16) ...                          all-of, any-of:  01 02|03 dict count(2) [kid(16) ...]
-    tombstone:  01 04 kind count(2) [kid(16)]*count sha256(32)  what compaction leaves of a dead envelope
+    one key:          01 01 dict kid(16) ...
+    any-of, all-of:   01 02|03 dict count(2) [kid(16) ...]*count nonce(12) ...
+    tombstone:        01 04 kind count(2) [kid(16)]*count sha256(32)
 
 A tombstone keeps the kind and the kids of the envelope whose place it took, and the SHA-256 of its bytes. What
 stands for an envelope, its *digest*, is made of exactly these, so it is the same before and after, and nobody can
-put other keys' ids on a tombstone: SHA-256(kind, count(2), kids, SHA-256 of the envelope). Bytes that are no envelope
-are of kind 0 and nobody's.
+put other keys' ids on a tombstone: SHA-256(kind, count(2), kids, SHA-256 of the envelope). Bytes that are no
+envelope are of kind 0 and nobody's.
 
 STORAGE FORMATS, both. How envelopes are sealed and opened is the vault's business.
 """
@@ -103,7 +104,8 @@ def _shared_kids(envelope: bytes) -> tuple[bytes, ...]:
 
 
 def shares_end(envelope: bytes) -> int:
-    """Where the shares of several owners end. EnvelopeInvalid, also where an owner was lost: see ``nonce_after``."""
+    """Where the shares of several owners end. EnvelopeInvalid, also where an owner was lost: see
+    ``nonce_after``."""
     count = _count(envelope) if len(envelope) >= _KIDS_AT else 0
     end = _KIDS_AT + count * _SHARE_BYTES
     if count < 2 or len(envelope) < end + _SHARED_TAIL_BYTES:

@@ -217,4 +217,10 @@ def _blobs(state: bytes, at: int) -> tuple[tuple[AttachedBlob, ...], int]:
     return tuple(found), at
 
 
+def blobs_of(state: bytes) -> tuple[AttachedBlob, ...]:
+    """The blobs that a statement-recorded/2 state names. ValueError or struct.error when the bytes are not one."""
+    (people,) = struct.unpack_from(">H", state, _PEOPLE_AT)
+    return _blobs(state, _STATEMENT_HEAD.size + people * _PERSON.size)[0]
+
+
 HotEvent = StatementRecorded | ExchangeRecorded

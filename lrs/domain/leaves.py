@@ -2,8 +2,8 @@
 
     leaf data   01 position(8) stored(8) stream(16) version(8) topic length(2) topic SHA-256 of the skeleton(32)
 
-The skeleton of an event is its stored state with each envelope replaced by its digest (``envelopes``), which is the
-digest of the tombstone that may take its place: so a leaf stands whatever is compacted. No leaf needs a key.
+The skeleton of an event is its stored state with each envelope replaced by its digest (``envelopes``), which is
+the digest of the tombstone that may take its place: so a leaf stands whatever is compacted. No leaf needs a key.
 """
 
 import re
@@ -23,8 +23,8 @@ Change = Callable[[bytes], bytes]
 
 _FORMAT = 1
 _HEAD = struct.Struct(">BQQ16sQH")
-# As the transcoder writes a sealed part of an aggregate's event. In the text of a string every quotation mark has a
-# backslash before it, so nothing else looks like this.
+# As the transcoder writes a sealed part of an aggregate's event. In the text of a string every quotation mark has
+# a backslash before it, so nothing else looks like this.
 _SEALED = re.compile(rb'(\{"_type_":"sealed","_data_":")([A-Za-z0-9+/]*={0,2})("\})')
 _UNREADABLE = b"\xff"
 

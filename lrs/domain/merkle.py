@@ -1,4 +1,5 @@
-"""The Merkle tree of RFC 6962 section 2.1 (the same as RFC 9162 section 2.1): hashes, roots, proofs, and checking them.
+"""The Merkle tree of RFC 6962 section 2.1 (the same as RFC 9162 section 2.1): hashes, roots, proofs, and checking
+them.
 
 Pure. It must not know what a leaf is or where hashes are kept: it asks for the roots of complete subtrees by
 (height, number), where number 3 of height 2 stands above the leaves 12 to 15.
@@ -52,8 +53,8 @@ def subtree_of(leaves: Sequence[bytes]) -> Subtree:
 
 
 def range_root(first: int, end: int, subtree: Subtree) -> bytes:
-    """The root over the leaves from ``first`` up to ``end``, as if they were a tree; ``first`` is a multiple of the
-    largest power of two that is not more than their number."""
+    """The root over the leaves from ``first`` up to ``end``, as if they were a tree; ``first`` is a multiple of
+    the largest power of two that is not more than their number."""
     return folded([subtree(height, number) for height, number in _parts(first, end)])
 
 

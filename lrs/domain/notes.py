@@ -6,8 +6,8 @@
                                                     an empty line
     — lrs.example.org/acme/1 Az3grlgtzPICa5OS8...   the name of the key (the origin), its id and the signature
 
-What is signed is all before the empty line (C2SP signed-note). A key's id is made of its name and its bytes. Lines of
-other keys may follow, of witnesses: they are passed over. It must not know how to sign: others do.
+What is signed is all before the empty line (C2SP signed-note). A key's id is made of its name and its bytes. Lines
+of other keys may follow, of witnesses: they are passed over. It must not know how to sign: others do.
 """
 
 import base64

@@ -103,3 +103,14 @@ def subtree_in(tile: Callable[[TileId], bytes]) -> Subtree:
         return perfect_root(found)
 
     return subtree
+
+
+def tile_of(position: int) -> TileId:
+    """The tile that holds the leaf of the event at a position; positions begin at 1."""
+    return TileId(0, (position - 1) // WIDTH)
+
+
+def leaf_in(tiles: Mapping[TileId, bytes], position: int) -> bytes:
+    """The leaf hash of the event at a position; no bytes where it is not there."""
+    at = (position - 1) % WIDTH * HASH_BYTES
+    return tiles.get(tile_of(position), b"")[at : at + HASH_BYTES]

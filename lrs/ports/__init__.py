@@ -13,6 +13,7 @@ from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
 from lrs.ports.stores import Purged, Reads, Stores, TenantStore
+from lrs.ports.tree import LogState, Replacement, Rewriting, SignedHead, Tree
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
 
 __all__ = [
@@ -32,15 +33,19 @@ __all__ = [
     "IndexRow",
     "Kept",
     "Listed",
+    "LogState",
     "ObjectPlace",
     "Purged",
     "Reading",
     "Reads",
     "Recorded",
+    "Replacement",
     "RequestRow",
     "Requests",
+    "Rewriting",
     "Selected",
     "Selection",
+    "SignedHead",
     "Spool",
     "StaleFence",
     "Statements",
@@ -48,6 +53,7 @@ __all__ = [
     "Stores",
     "TenantRow",
     "TenantStore",
+    "Tree",
     "Vault",
     "ViewFilter",
     "ViewKey",

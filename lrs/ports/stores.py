@@ -10,6 +10,7 @@ from eventsourcing.persistence import ProcessRecorder
 from lrs.ports.documents import Documents
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
+from lrs.ports.tree import Tree
 from lrs.ports.views import Views
 
 
@@ -61,6 +62,11 @@ class TenantStore(Protocol):
     @property
     def reads(self) -> "Reads":
         """Statements and views for who only reads: from a stand-by, where there is one."""
+        ...
+
+    @property
+    def tree(self) -> Tree:
+        """The log of hashes, always the newest."""
         ...
 
     @property

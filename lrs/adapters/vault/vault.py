@@ -26,6 +26,7 @@ from lrs.adapters.vault.reading import VaultReading
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
 from lrs.domain.sealing import (
     ERASED,
+    EXPIRED,
     Denied,
     Destroyed,
     Outcome,
@@ -349,6 +350,18 @@ class KeyVault:
         """The ledger's entry of this subject's erasure, if it has one."""
         with self.database.read() as connection:
             return _entry_of(connection, tenant, subject)
+
+    def dead(self, tenant: str, until: datetime) -> frozenset[bytes]:
+        """The ids of all keys of the tenant that the ledger calls destroyed, up to then."""
+        sql = (
+            "SELECT kid, reason, at FROM destroyed_key JOIN ledger ON ledger.sequence = destroyed_key.sequence"
+            " WHERE destroyed_key.tenant = ?"
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(sql, (tenant,)).fetchall()
+        return frozenset(
+            kid for kid, why, at in rows if why in (ERASED, EXPIRED) and datetime.fromisoformat(at) <= until
+        )
 
     def identifier_kinds(self, tenant: str, subject: UUID) -> tuple[str, ...]:
         """Which kinds of identifier the directory knows the subject by."""
