@@ -116,9 +116,7 @@ class Verifier:
         try:
             heads = self._checked(store, kept, key)
             _check_followed(state)
-            if witnessed is not None:
-                heads.append(witnessed)
-            self._walk(walk, sorted(heads, key=lambda one: one.size), state.position, signed, progress)
+            self._walk(walk, heads, witnessed, state.position, signed, progress)
         except _Found as found:
             return Verified(walk.size, signed, edge_root(walk.edge), found.bad)
         return Verified(walk.size, signed, edge_root(walk.edge), None)
@@ -149,11 +147,17 @@ class Verifier:
         return heads
 
     def _walk(
-        self, walk: "_Walk", heads: list[Checkpoint], position: int, signed: int, progress: Progress
+        self,
+        walk: "_Walk",
+        heads: list[Checkpoint],
+        witnessed: Checkpoint | None,
+        position: int,
+        signed: int,
+        progress: Progress,
     ) -> None:
         """Steps 2 to 6."""
         before = 0
-        for head in heads:
+        for head in sorted([*heads, witnessed] if witnessed else heads, key=lambda one: one.size):
             end = min(head.size, position)
             while walk.size < end:
                 walk.batch(min(end, walk.size - walk.size % BATCH + BATCH), signed)
@@ -163,7 +167,8 @@ class Verifier:
                 raise _Found(walk.size + 1, TRUNCATED)
             walk.decide(head.root == edge_root(walk.edge))
             if head.root != edge_root(walk.edge):
-                raise _Found(before + 1, ROOT)
+                # A witness's head tells of nothing before it: whoever has the key can have signed all the others.
+                raise _Found(1 if head is witnessed else before + 1, ROOT)
             before = head.size
         while walk.size < position:
             walk.batch(min(position, walk.size + BATCH), signed)
