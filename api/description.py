@@ -53,6 +53,7 @@ _ALSO: Final[Mapping[str, tuple[str, ...]]] = {
     "/xapi/agents/": ("404", "409", "412", "413"),
     "/llm/": ("409", "413"),
     "/dsar": ("404", "409", "413"),
+    "/admin/log/": ("404", "500"),
 }
 _NO_BODY: Final = frozenset({"put", "delete"})
 

@@ -11,6 +11,7 @@ from lrs.describing import Describer
 from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
+from lrs.notary.proofs import Proofs
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -34,6 +35,7 @@ class Services:
     rights: Rights
     exporter: Exporter
     attached: AttachedStatements
+    proofs: Proofs
     public_url: str
     ready: Callable[[], None]
     """Nothing when everything needed can be reached, else an error."""

@@ -42,6 +42,7 @@ class Route:
                 rights=system.rights,
                 exporter=system.exporter,
                 attached=system.attached,
+                proofs=system.proofs,
                 public_url=system.settings.public_url,
                 ready=system.check_ready,
             )

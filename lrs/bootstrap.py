@@ -17,15 +17,16 @@ from lrs.adapters.age import AgeRecipients
 from lrs.adapters.clock import SystemClock
 from lrs.adapters.jws import JsonWebSignatures
 from lrs.adapters.machine import LinuxMachine
-from lrs.adapters.objects.blobs import open_blobs
 from lrs.adapters.objects.blobs import ObjectBlobs, open_blobs
 from lrs.adapters.objects.escrow import open_escrow
 from lrs.adapters.objects.places import open_place
+from lrs.adapters.postgres.compacting import PostgresRewriting
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.postgres.vault import open_postgres_vault
 from lrs.adapters.signatures import verify
 from lrs.adapters.sql.control import SqlControl
+from lrs.adapters.sqlite.compacting import SqliteRewriting
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.adapters.vault.closing import VaultEpochs
 from lrs.adapters.vault.escrow import Escrow
@@ -42,10 +43,13 @@ from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.owners import Owners
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
-from lrs.domain.errors import InvalidRequest, LetheError, NotFound
+from lrs.domain.errors import AlreadyExists, InvalidRequest, LetheError, NotFound, RestoreUnfinished
 from lrs.domain.findings import Backups, Epoch, Finding, Places
-from lrs.domain.errors import AlreadyExists, InvalidRequest, RestoreUnfinished
 from lrs.leading import Leader
+from lrs.notary.notary import Notary
+from lrs.notary.proofs import Proofs
+from lrs.notary.runner import NotaryRunner
+from lrs.notary.verifying import Verifier
 from lrs.opening import Opener
 from lrs.ports import Clock, RootProvider, Stores
 from lrs.projections.runner import Runner
@@ -60,6 +64,7 @@ from retention.backup.retaining import remove_older_snapshots
 from retention.backup.running import Backup
 from retention.backup.scheduling import BackupWorker
 from retention.closing import EpochCloser
+from retention.compaction import Compactor
 from retention.daily import EpochSchedule
 from retention.erasure import Eraser
 from retention.expiry import Expirer
@@ -69,7 +74,7 @@ from retention.schedule import Schedule
 from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
-__all__ = ["Migrated", "System", "build", "migrate", "verify"]
+__all__ = ["Migrated", "System", "build", "compactor", "migrate", "verify"]
 
 
 @dataclass(slots=True)
@@ -94,6 +99,10 @@ class System:
     exporter: Exporter
     reindexer: Reindexer
     attached: AttachedStatements
+    blobs: ObjectBlobs
+    notary: Notary
+    proofs: Proofs
+    verifier: Verifier
     runner: Runner
     worker: RequestWorker
     sweeper: Sweeper
@@ -101,9 +110,9 @@ class System:
     schedule: EpochSchedule
     expirer: Expirer
     expiries: Schedule
-    blobs: ObjectBlobs
     backup: Backup | None
     backup_worker: BackupWorker | None
+    notary_runner: NotaryRunner
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -121,6 +130,7 @@ class System:
                 rights=self.rights,
                 exporter=self.exporter,
                 attached=self.attached,
+                proofs=self.proofs,
                 public_url=self.settings.public_url,
                 ready=self.check_ready,
                 cors_origins=self.settings.origins,
@@ -134,7 +144,7 @@ class System:
         self.control.fence()
 
     def start(self) -> None:
-        """Keep views up with the log and run data-subject requests from now on."""
+        """Keep views and logs of hashes up with the events and run data-subject requests from now on."""
         self.started = True
         self.runner.start()
         self.worker.start()
@@ -143,6 +153,7 @@ class System:
         self.expiries.start()
         if self.backup_worker is not None:
             self.backup_worker.start()
+        self.notary_runner.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
@@ -153,6 +164,7 @@ class System:
                 self.backup_worker.stop()
             self.schedule.stop()
             self.expiries.stop()
+            self.notary_runner.stop()
             self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
@@ -186,12 +198,12 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     attachments = Attachments(vault, blobs)
     attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
     exporter = Exporter(tenants, vault, opener, clock, attachments)
-    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
-    closer = EpochCloser(epochs, tenants, vault, clock)
     records = Records(vault, opener, credentials.seeing_only_own)
     expirer = Expirer(tenants, vault, opener, records, clock)
     backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
     closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
+    notary, proofs = Notary(vault, clock, verify, settings.public_url), Proofs(vault, tenants.store)
+    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), proofs.event)
     return System(
         settings=settings,
         vault=vault,
@@ -211,6 +223,10 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
         exporter=exporter,
         reindexer=Reindexer(tenants, vault, records),
         attached=attached,
+        blobs=blobs,
+        notary=notary,
+        proofs=proofs,
+        verifier=Verifier(vault, blobs, clock, verify),
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
         sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
@@ -218,6 +234,9 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
         schedule=EpochSchedule(closer, Leader(control, clock, "epochs"), settings.epoch_hours),
         expirer=expirer,
         expiries=Schedule("retention", names, expirer.run, Leader(control, clock, "retention")),
+        backup=backup,
+        backup_worker=BackupWorker(backup, Leader(control, clock, "backup"), clock) if backup else None,
+        notary_runner=NotaryRunner(names, tenants.store, notary, Leader(control, clock, "notary")),
     )
 
 
@@ -237,10 +256,6 @@ def examine(settings: Settings) -> list[Finding]:
         none = Backups(configured=False)
         stored = Stored(names, system.stores, SystemClock(), lambda: epoch, lambda: none)
         return [*found, *stored.findings()]
-        blobs=blobs,
-        backup=backup,
-        backup_worker=BackupWorker(backup, Leader(control, clock, "backup"), clock) if backup else None,
-    )
 
 
 def _backup(
@@ -274,6 +289,14 @@ def _copies(backup: Backup, vault: KeyVault) -> tuple[Callable[[], object], Call
             backup.run()
 
     return keep_copy, lambda _: remove_older_snapshots(backup.place, vault.bearing().vault, 1)
+
+
+def compactor(system: System) -> Compactor:
+    """What may change events: for `lrs compact` alone, and no part of the system that serves."""
+    settings = system.settings
+    owner_url = _said(settings.owner_url) or _said(settings.database_url)
+    rewriting = PostgresRewriting(owner_url) if owner_url else SqliteRewriting(settings.data_dir / "tenants")
+    return Compactor(system.tenants, system.vault, system.blobs, SystemClock(), rewriting)
 
 
 def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Migrated]:

@@ -3,8 +3,10 @@
 1 says that the person is dead in the live system; 2, when the epoch was closed, that no copy of the vault from
 before can bring them back.
 
-The signature (Ed25519) is over the canonical JSON of all but itself: sorted keys, no white space, UTF-8.
-THE SHAPE IS PUBLIC: certificates are kept by controllers and checked years later. Fields may be added.
+The signature (Ed25519) is over the canonical JSON of all but itself and ``log``: sorted keys, no white space,
+UTF-8. ``log`` comes later, once the notary has passed: a proof that the event which holds the certificate is in
+the tenant's log of hashes, under a signed head. THE SHAPE IS PUBLIC: certificates are kept by controllers and
+checked years later. Fields may be added.
 """
 
 import base64
@@ -15,11 +17,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from lrs.domain import merkle
 from lrs.domain.epochs import ClosedEpoch
 from lrs.domain.errors import InvalidRequest
+from lrs.domain.leaves import inputs_data
+from lrs.domain.notes import NoteInvalid, Verify, open_note
 from lrs.domain.sealing import Destroyed
+from lrs.domain.subjects import Subject
 
 TYPE = "lethe/erasure-certificate/1"
+LOG = "log"
+# Which event holds a certificate, by its number, on its subject's stream.
+TOPICS: Mapping[int, str] = {1: Subject.ErasureCompleted.TOPIC}
+_NOT_SIGNED = frozenset({"signature", LOG})
 
 _CLAIMS = (
     "Every data key of the subject was destroyed in the live vault; the ledger entry named here says which.",
@@ -146,14 +156,13 @@ def epoch_certificate(
 
 def signed_bytes(content: Mapping[str, Any]) -> bytes:
     """The bytes that the signature covers."""
-    unsigned = {name: value for name, value in content.items() if name != "signature"}
+    unsigned = {name: value for name, value in content.items() if name not in _NOT_SIGNED}
     return json.dumps(unsigned, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def check_certificate(
-    content: object, public_key: bytes, verify: Callable[[bytes, bytes, bytes], bool]
-) -> Mapping[str, Any]:
-    """The certificate, if this key signed exactly it. InvalidRequest says what is wrong otherwise."""
+def check_certificate(content: object, public_key: bytes, verify: Verify) -> Mapping[str, Any]:
+    """The certificate, if this key signed exactly it, and if its proof, where it has one, leads to a head that
+    this key signed. InvalidRequest says what is wrong otherwise."""
     if not isinstance(content, dict) or content.get("type") != TYPE:
         raise InvalidRequest("this is not an erasure certificate")
     try:
@@ -163,7 +172,28 @@ def check_certificate(
         raise InvalidRequest("the certificate carries no signature that could be ours") from None
     if not verify(public_key, signed, signature):
         raise InvalidRequest("the signature does not fit: the certificate was altered, or another key signed it")
+    if LOG in content:
+        _check_log(content, content[LOG], public_key, verify)
     return content
+
+
+def _check_log(certificate: Mapping[str, Any], log: Any, public_key: bytes, verify: Verify) -> None:
+    """The event that holds this very certificate is in the log. InvalidRequest."""
+    try:
+        head = open_note(log["note"], public_key, verify)
+        bones = base64.b64decode(log["skeleton"], validate=True)
+        stream, position = UUID(log["stream"]), log["position"]
+        leaf = inputs_data(position, log["stored_us"], stream.bytes, log["version"], log["topic"], bones)
+        proof = [base64.b64decode(one, validate=True) for one in log["proof"]]
+        held = json.loads(bones)["certificate"]
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, NoteInvalid):
+        raise InvalidRequest("the proof of the log can not be read, or its head is of another key") from None
+    said = {name: value for name, value in certificate.items() if name != LOG}
+    place = (head.tenant, str(stream), log["topic"])
+    if held != said or place != (said["tenant"], said["subject"], TOPICS.get(said["certificate"])):
+        raise InvalidRequest("the proof of the log is about another certificate")
+    if not merkle.is_included(merkle.leaf_hash(leaf), position - 1, head.size, proof, head.root):
+        raise InvalidRequest("the proof of the log does not lead from the certificate's event to the signed head")
 
 
 def parse_public_key(text: str) -> bytes:

@@ -9,7 +9,7 @@
 import logging
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from lrs.domain.sealing import Place, Sealed
 from lrs.domain.subjects import Subject
 from lrs.ports import Clock, RequestRow, Requests, Vault
 from lrs.tenancy import Tenants
+from retention.certificates import LOG, TOPICS
 from retention.erasure import Eraser
 from retention.export import Exporter
 from retention.sealing import seal_for
@@ -47,6 +48,8 @@ class Rights:
     clock: Clock
     exporter: Exporter
     eraser: Eraser
+    log_of: Callable[[str, UUID, str], dict[str, Any] | None] = lambda *_: None
+    """(tenant, stream, topic) to the proof that the newest such event is in the log of hashes, once it is."""
     renew_seconds: float = 5.0
 
     def open(
@@ -98,10 +101,21 @@ class Rights:
         return self.tenants.store(tenant).requests.list(limit=limit, after=after)
 
     def certificates(self, tenant: str, request: UUID) -> list[dict[str, Any]]:
-        """The certificates of an erasure request, one a subject, as far as it has come. NotFound."""
+        """The certificates of an erasure request, one a subject, as far as it has come; each with a proof out of
+        the log of hashes, once there is one. NotFound."""
         application = self.tenants.application(tenant)
         subjects = (application.get_or_none(subject) for subject in self.get(tenant, request).subjects)
-        return [proof for subject in subjects if isinstance(subject, Subject) for proof in subject.certificates]
+        return [
+            self._proven(tenant, subject.id, proof)
+            for subject in subjects
+            if isinstance(subject, Subject)
+            for proof in subject.certificates
+        ]
+
+    def _proven(self, tenant: str, subject: UUID, proof: dict[str, Any]) -> dict[str, Any]:
+        topic = TOPICS.get(proof["certificate"])
+        log = self.log_of(tenant, subject, topic) if topic else None
+        return proof | {LOG: log} if log else proof
 
     # --- running ---------------------------------------------------------------------------------------------
 

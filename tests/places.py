@@ -72,6 +72,20 @@ def tenant_rows(settings: Settings, tenant: str, sql: str, values: Sequence[Any]
     return sqlite_rows(settings.data_dir / "tenants" / f"{tenant}.db", sql, values)
 
 
+def tenant_changes(settings: Settings, tenant: str, changes: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """Make these changes in a tenant's tables, as their owner, in one transaction."""
+    if settings.database_url:
+        with psycopg.connect(url_of(settings, "database_url")) as connection:
+            connection.execute(f'SET search_path = "tenant_{tenant}"'.encode())
+            for sql, values in changes:
+                connection.execute(sql.replace("?", "%s").encode(), values or None)
+        return
+    path = settings.data_dir / "tenants" / f"{tenant}.db"
+    with closing(sqlite3.connect(path, timeout=30)) as on_file, on_file:
+        for sql, values in changes:
+            on_file.execute(sql, values)
+
+
 def control_rows(settings: Settings, sql: str, values: Sequence[Any] = ()) -> Rows:
     """What a query finds in the control store's tables."""
     if settings.database_url:

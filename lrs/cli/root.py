@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from lrs.cli import backup, doctor, migrate, service, subjects
+from lrs.cli import backup, doctor, migrate, proofs, service, subjects
 from lrs.cli.epochs import epochs
 from lrs.cli.retention import retention
 from lrs.cli.tenants import credentials, tenants
@@ -29,6 +29,8 @@ _COMMANDS: dict[Callable[..., None], str] = {
     doctor.doctor: "lrs doctor --json",
     service.rebuild: "lrs rebuild --tenant acme --view completion",
     backup.restore: "lrs restore --from /mnt/backup --escrow /mnt/escrow --identity backup-identity.txt",
+    proofs.verify: "lrs verify --tenant acme",
+    proofs.compact: "lrs compact --dry-run",
     subjects.verify_certificate: "lrs verify-certificate certificate.json --key BASE64",
 }
 for _command, _example in _COMMANDS.items():

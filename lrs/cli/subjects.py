@@ -16,7 +16,7 @@ from lrs.cli.output import AgentJson, AsJson, TenantName, exit_codes, opened_sys
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import Failed, InvalidRequest, Refused
 from lrs.domain.requests import Kind, Status
-from retention.certificates import check_certificate, parse_public_key
+from retention.certificates import LOG, check_certificate, parse_public_key
 from retention.rights import described
 
 _REQUEST_POLL_SECONDS = 0.2
@@ -58,6 +58,7 @@ def erase_subject(
     """Make a person unreadable for ever, with a signed certificate."""
     with opened_system() as system:
         content = _run_request(system, tenant, Kind.ERASE, agent, reason)
+        system.notary.catch_up(system.tenants.store(tenant))  # so that the certificate comes with its proof
         proofs = system.rights.certificates(tenant, UUID(content["id"]))
         show(as_json, content | {"certificates": proofs}, lambda: _tell_erasure(content, proofs))
 
@@ -100,8 +101,10 @@ def verify_certificate(
         except (OSError, orjson.JSONDecodeError):
             raise InvalidRequest("the file can not be read as JSON") from None
         proof = check_certificate(content, parse_public_key(key), verify)
-        facts = {"valid": True, "subject": proof["subject"], "issued_at": proof["issued_at"]}
-        show(as_json, facts, lambda: out.print(f"Valid: subject {proof['subject']}, {proof['issued_at']}."))
+        logged = LOG in proof
+        facts = {"valid": True, "subject": proof["subject"], "issued_at": proof["issued_at"], "logged": logged}
+        more = ", and in the signed log" * logged
+        show(as_json, facts, lambda: out.print(f"Valid{more}: subject {proof['subject']}, {proof['issued_at']}."))
 
 
 def _agent(text: str) -> Identifier:

@@ -6,6 +6,7 @@ that documents can be listed and compared without opening what they hold.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 from uuid import UUID
@@ -50,6 +51,16 @@ class DocumentStored:
             Sealed(state[_STORED.size : end]),
             Sealed(state[end:]),
         )
+
+    @classmethod
+    def resealed(cls, state: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """The state with its envelopes changed. ValueError or struct.error when the bytes are not one."""
+        form, authority, owner, length = _STORED.unpack_from(state)
+        end = _STORED.size + length
+        if end > len(state):
+            raise ValueError("a document-stored/1 state is cut short")
+        head = change(state[_STORED.size : end])
+        return b"".join((_STORED.pack(form, authority, owner, len(head)), head, change(state[end:])))
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,17 @@ class EventCorrupt(Failed):
     code = "event-corrupt"
 
 
+class LogConflict(Failed):
+    """The events, the tiles and the signed head of a log do not fit. An alarm; ``position`` is the first event
+    that is not as it was logged."""
+
+    code = "log-conflict"
+
+    def __init__(self, message: str, position: int) -> None:
+        self.position = position
+        super().__init__(message)
+
+
 class KeyStoreUnavailable(Failed):
     """The vault can not be reached; nothing is known about the keys."""
 

@@ -9,6 +9,7 @@ only inside ``Sealed`` parts; what is in clear is random ids, counters and the i
 
 import functools
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, NewType, Self
 from uuid import UUID
@@ -21,6 +22,8 @@ VERSIONS = ("1.0.3", "2.0.0")
 _STATEMENT_HEAD = struct.Struct(">BB16s16sH")
 _PERSON = struct.Struct(">16sI")
 _FORMAT = 1
+_PEOPLE_AT = _STATEMENT_HEAD.size - 2
+_EXCHANGE_BYTES = 17 + _PERSON.size
 _NIL_BYTES = bytes(16)
 # Making a UUID takes as long as reading all the rest of an event, and events in a row name the same few people
 # and credentials; equal ids are then also the same object, which makes comparing them cheap.
@@ -83,6 +86,14 @@ class StatementRecorded:
             Sealed(state[end:]),
         )
 
+    @classmethod
+    def resealed(cls, state: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """The state with its envelope changed. ValueError when the bytes are not one."""
+        end = _STATEMENT_HEAD.size + int.from_bytes(state[_PEOPLE_AT : _PEOPLE_AT + 2], "big") * _PERSON.size
+        if end > len(state):
+            raise ValueError("a statement-recorded/1 state is cut short")
+        return state[:end] + change(state[end:])
+
 
 @dataclass(frozen=True)
 class ExchangeRecorded:
@@ -120,8 +131,15 @@ class ExchangeRecorded:
             originator_version=originator_version,
             authority=_named(authority),
             people=((UUID(bytes=subject), number),),
-            body=Sealed(state[17 + _PERSON.size :]),
+            body=Sealed(state[_EXCHANGE_BYTES:]),
         )
+
+    @classmethod
+    def resealed(cls, state: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """The state with its envelope changed. ValueError when the bytes are not one."""
+        if len(state) < _EXCHANGE_BYTES:
+            raise ValueError("an exchange-recorded/1 state is cut short")
+        return state[:_EXCHANGE_BYTES] + change(state[_EXCHANGE_BYTES:])
 
 
 BlobName = NewType("BlobName", bytes)  # 16 random bytes
@@ -153,12 +171,8 @@ class StatementWithAttachments(StatementRecorded):
         """The stored state: as without attachments, but for the format and the blobs before the envelope."""
         plain = super().encode()
         before = len(plain) - len(self.body.envelope)
-        blobs = [
-            _BLOB.pack(one.name, one.sha256, one.size, len(one.key.envelope)) + one.key.envelope
-            for one in self.blobs
-        ]
         head = bytes((_FORMAT_2,)) + plain[1:before]
-        return head + _BLOB_COUNT.pack(len(blobs)) + b"".join(blobs) + plain[before:]
+        return head + _BLOB_COUNT.pack(len(self.blobs)) + b"".join(map(_packed, self.blobs)) + plain[before:]
 
     @classmethod
     def decode(cls, originator_id: UUID, originator_version: int, state: bytes) -> Self:
@@ -172,6 +186,20 @@ class StatementWithAttachments(StatementRecorded):
         event = super().decode(originator_id, originator_version, plain)
         event.blobs = blobs
         return event
+
+    @classmethod
+    def resealed(cls, state: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """The state with its envelopes changed. ValueError or struct.error when the bytes are not one."""
+        (people,) = struct.unpack_from(">H", state, _PEOPLE_AT)
+        before = _STATEMENT_HEAD.size + people * _PERSON.size
+        blobs, after = _blobs(state, before)
+        head = state[: before + _BLOB_COUNT.size]
+        changed = [one._replace(key=Sealed(change(one.key.envelope))) for one in blobs]
+        return b"".join((head, *map(_packed, changed), change(state[after:])))
+
+
+def _packed(one: AttachedBlob) -> bytes:
+    return _BLOB.pack(one.name, one.sha256, one.size, len(one.key.envelope)) + one.key.envelope
 
 
 def _blobs(state: bytes, at: int) -> tuple[tuple[AttachedBlob, ...], int]:
@@ -187,6 +215,12 @@ def _blobs(state: bytes, at: int) -> tuple[tuple[AttachedBlob, ...], int]:
         found.append(AttachedBlob(BlobName(name), sha256, size, Sealed(state[at : at + length])))
         at += length
     return tuple(found), at
+
+
+def blobs_of(state: bytes) -> tuple[AttachedBlob, ...]:
+    """The blobs that a statement-recorded/2 state names. ValueError or struct.error when the bytes are not one."""
+    (people,) = struct.unpack_from(">H", state, _PEOPLE_AT)
+    return _blobs(state, _STATEMENT_HEAD.size + people * _PERSON.size)[0]
 
 
 HotEvent = StatementRecorded | ExchangeRecorded

@@ -18,6 +18,7 @@ from lrs.ports.requests import RequestRow, Requests
 from lrs.ports.roots import RootProvider
 from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Live, Recorded, Selected, Selection, Statements
 from lrs.ports.stores import Inspected, Purged, Reads, Stores, TenantStore
+from lrs.ports.tree import LogState, Replacement, Rewriting, SignedHead, Tree
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
 
 __all__ = [
@@ -49,16 +50,20 @@ __all__ = [
     "Listed",
     "Live",
     "LogHead",
+    "LogState",
     "ObjectPlace",
     "Purged",
     "Reading",
     "Reads",
     "Recorded",
+    "Replacement",
     "RequestRow",
     "Requests",
+    "Rewriting",
     "RootProvider",
     "Selected",
     "Selection",
+    "SignedHead",
     "Spool",
     "StaleFence",
     "Statements",
@@ -67,6 +72,7 @@ __all__ = [
     "Stretch",
     "TenantRow",
     "TenantStore",
+    "Tree",
     "Vault",
     "ViewFilter",
     "ViewKey",

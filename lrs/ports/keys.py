@@ -116,6 +116,10 @@ class Vault(Protocol):
         """The ledger's entry of this subject's erasure, if it has one."""
         ...
 
+    def dead(self, tenant: str, until: datetime) -> frozenset[bytes]:
+        """The ids of all keys of the tenant that the ledger calls destroyed, up to then."""
+        ...
+
     def begin_erasure(self, tenant: str, subject: UUID) -> None:
         """Deny reads and mint nothing more for the subject; idempotent."""
         ...

@@ -13,6 +13,7 @@ from lrs.ports.filling import Filling
 from lrs.ports.logs import EventLog
 from lrs.ports.requests import Requests
 from lrs.ports.statements import Statements
+from lrs.ports.tree import Tree
 from lrs.ports.views import Views
 
 
@@ -69,6 +70,11 @@ class TenantStore(Protocol):
     @property
     def reads(self) -> "Reads":
         """Statements and views for who only reads: from a stand-by, where there is one."""
+        ...
+
+    @property
+    def tree(self) -> Tree:
+        """The log of hashes, always the newest."""
         ...
 
     @property

@@ -10,9 +10,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +23,23 @@ from eventsourcing.persistence import Tracking
 from psycopg.sql import Composable
 
 from lrs.adapters.postgres.schema import CONTROL, CONTROL_SCHEMA, TENANT, VAULT_MIGRATIONS, VAULT_SCHEMA
-from lrs.bootstrap import build
+from lrs.bootstrap import build, compactor
 from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import on_postgres
 from tests.postgres import Databases
-from tests.subjects import ADA, ALAN, COURSE, GRACE, Inside, agent, exchange, inside, statement, voiding
+from tests.subjects import (
+    ADA,
+    ALAN,
+    COURSE,
+    GRACE,
+    Inside,
+    LaterClock,
+    agent,
+    exchange,
+    inside,
+    statement,
+    voiding,
+)
 
 ADAPTERS = Path(__file__).parents[2] / "lrs" / "adapters"
 MADE = {"tenant": TENANT, CONTROL_SCHEMA: CONTROL, VAULT_SCHEMA: VAULT_MIGRATIONS}
@@ -93,6 +106,7 @@ def live(data: Path, databases: Databases) -> None:
     acme.package(acme.http.get("/dsar").json()["requests"][0])
     erase(acme)
     look(acme)
+    log(acme)
     assert acme.rebuilt_same()
     assert system.control.lease("one", "holder", datetime.now(UTC), seconds=1)
     system.control.give_up("one", "holder")
@@ -186,6 +200,23 @@ def erase(acme: Inside) -> None:
     acme.post(statement(ADA))
     acme.catch_up()
     assert acme.report()
+
+
+def log(acme: Inside) -> None:
+    """The log of hashes, and compaction behind it, with a document that is fetched alone."""
+    large = {"activityId": COURSE, "profileId": "large"}
+    acme.http.post("/xapi/activities/profile", params=large, json={"page": token_hex(80_000)}).raise_for_status()
+    store = acme.system.tenants.store("acme")
+    for _ in range(2):
+        acme.system.notary.catch_up(store)
+        acme.post(statement(GRACE))
+    assert acme.system.verifier.run(store, with_blobs=True).bad is None
+    assert acme.http.get("/admin/log/proof/inclusion", params={"position": 1}).status_code == 200
+    erased = acme.http.get("/dsar").json()["requests"][-2]
+    assert "log" in acme.certificates(erased)[0]
+    store.tree.alarm(1, "an-alarm")
+    work = replace(compactor(acme.system), clock=LaterClock(timedelta(days=31)))
+    assert work.run("acme").blobs > 0
 
 
 def look(acme: Inside) -> None:

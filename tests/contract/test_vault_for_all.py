@@ -96,7 +96,7 @@ def test_owners_can_not_be_taken_out_put_in_or_reordered(vault: Vault) -> None:
     chosen = [shares for shares in chosen if tuple(shares) != found.shares]
     for shares in chosen:
         opening = b"".join([seal.envelope[:3], len(shares).to_bytes(2, "big"), *map(b"".join, shares)])
-        forged = Sealed(opening + envelope._nonce_after(opening) + found.ciphertext)
+        forged = Sealed(opening + envelope.nonce_after(opening) + found.ciphertext)
         assert isinstance(opened(vault, (place, forged)), Corrupt)
 
 

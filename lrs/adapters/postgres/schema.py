@@ -32,6 +32,7 @@ _RIGHTS = {"event": _READ_AND_INSERT, "setting": "SELECT", "migration": "SELECT"
 _SETTINGS = {
     # Ciphertext does not compress: do not try.
     "event": ("ALTER TABLE event ALTER COLUMN state SET STORAGE EXTERNAL",),
+    "tile": ("ALTER TABLE tile ALTER COLUMN hashes SET STORAGE EXTERNAL",),  # nor do hashes
     # Single rows that change all the time: keep their versions on the page.
     "head": ("ALTER TABLE head SET (fillfactor = 10, autovacuum_vacuum_scale_factor = 0)",),
     "fence": ("ALTER TABLE fence SET (fillfactor = 10)",),

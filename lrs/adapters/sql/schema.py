@@ -94,6 +94,16 @@ TENANT = (
     "CREATE INDEX view_row_subject ON view_row (subject)",
     # Events that could not be folded: corrupt, never silently left out.
     "CREATE TABLE alarm (position INTEGER PRIMARY KEY, code TEXT NOT NULL)",
+    # The log of hashes (``lrs.domain.tiles``), and the heads of it that were signed.
+    (
+        "CREATE TABLE tile ("
+        " level INTEGER NOT NULL, number INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, number))"
+        " WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE checkpoint ("
+        " size INTEGER PRIMARY KEY, root BLOB NOT NULL, note TEXT NOT NULL, at INTEGER NOT NULL)"
+    ),
     # The work list of data-subject requests.
     (
         "CREATE TABLE request ("

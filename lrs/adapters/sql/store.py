@@ -16,6 +16,7 @@ from lrs.adapters.sql.references import forget_targets
 from lrs.adapters.sql.requests import SqlRequests, insert_requests
 from lrs.adapters.sql.statements import StatementIndex, blind_of
 from lrs.adapters.sql.terms import unpack_terms
+from lrs.adapters.sql.tree import SqlTree
 from lrs.adapters.sql.views import SqlViews
 from lrs.domain.filters import OF_SUBJECT, OWNER
 from lrs.ports import Purged, Reads
@@ -45,6 +46,7 @@ class SqlTenantStore:
         self.statements = StatementIndex(database, blind)
         self.documents = SqlDocuments(database)
         self.views = SqlViews(database)
+        self.tree = SqlTree(database)
         self.requests = SqlRequests(database)
         self.filling = SqlFilling(database)
         self.expiry = SqlExpiry(database)

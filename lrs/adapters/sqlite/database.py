@@ -82,6 +82,18 @@ class Connection(sqlite3.Connection):
         return cursor
 
 
+# What nobody but compaction says; an injected statement neither.
+_CHANGES = frozenset(
+    {sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE, sqlite3.SQLITE_ALTER_TABLE}
+)
+
+
+def _append_only(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Asked once for each statement that is prepared: events are only ever inserted."""
+    table = second if action == sqlite3.SQLITE_ALTER_TABLE else first
+    return sqlite3.SQLITE_DENY if action in _CHANGES and table == "event" else sqlite3.SQLITE_OK
+
+
 def store_error(error: sqlite3.Error) -> Exception:
     """The library's error for a driver's. SQLite's messages name tables and columns, never values."""
     return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(str(error))
@@ -96,6 +108,7 @@ class Database:
     holds = "instr({}, ?) > 0"
     # Readers of a write-ahead log wait for nobody; what they look at lies in shared memory.
     is_near = True
+    append_only = True
 
     def __init__(self, path: Path, error: Callable[[sqlite3.Error], Exception] = store_error) -> None:
         self._path = path
@@ -189,6 +202,8 @@ class Database:
             _use_wal(connection)
             for pragma in (*PRAGMAS, f"PRAGMA busy_timeout={_milliseconds(busy_seconds)}"):
                 connection.execute(pragma)
+            if self.append_only:
+                connection.set_authorizer(_append_only)
         except sqlite3.Error:
             connection.close()
             raise

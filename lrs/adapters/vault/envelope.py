@@ -10,12 +10,12 @@ repeat). It shows without any key that no owner was lost: with a living owner's 
 ones would be left, and damage would pass for an erasure. It finds accidents; forgers are for the log of hashes.
 
 ``dict`` is the version of the zstd dictionary (0: none; see ``dictionary``). The additional data is rebuilt from
-where the part lies and is never stored, so a part that was moved, renamed or re-labelled does not open. Code 4
-(tombstone) is reserved.
+where the part lies and is never stored, so a part that was moved, renamed or re-labelled does not open. What an
+envelope shows without a key, and the tombstone (code 4) that takes the place of a dead one, are in
+``lrs.domain.envelopes``.
 """
 
 import functools
-import hashlib
 import os
 import struct
 from collections.abc import Sequence
@@ -26,32 +26,53 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lrs.adapters.vault import dictionary, wrapping
+from lrs.domain.envelopes import (
+    ALL_OF,
+    ANY_OF,
+    ONE_KEY,
+    ONE_KEY_BYTES_MIN,
+    OWNERS_MAX,
+    TOMBSTONE,
+    VERSION,
+    EnvelopeInvalid,
+    framed,
+    nonce_after,
+    shares_end,
+)
 from lrs.domain.sealing import Category, Place
 
-VERSION = 1
-ONE_KEY = 1
-ANY_OF = 2
-ALL_OF = 3
+__all__ = [
+    "ALL_OF",
+    "ANY_OF",
+    "ONE_KEY",
+    "OWNERS_MAX",
+    "VERSION",
+    "DataKey",
+    "EnvelopeInvalid",
+    "additional_data",
+    "kids_of",
+    "needs_all",
+    "nonce_after",
+    "open_with",
+    "open_with_all",
+    "seal",
+    "seal_all",
+]
+
 _ONE_KEY_HEAD = bytes((VERSION, ONE_KEY, dictionary.LATEST))
 _ANY_OF_HEAD = bytes((VERSION, ANY_OF, dictionary.LATEST))
 _ALL_OF_HEAD = bytes((VERSION, ALL_OF, dictionary.LATEST))
 _ONE_KEY_HEADS = frozenset(bytes((VERSION, ONE_KEY, known)) for known in dictionary.KNOWN)
+_TOMBSTONE = bytes((TOMBSTONE,))
 _SHARED_HEADS = frozenset(bytes((VERSION, kind, known)) for kind in (ANY_OF, ALL_OF) for known in dictionary.KNOWN)
 _COUNT = struct.Struct(">H")
 _WHERE = struct.Struct(">H16sHQH")
 _SHARE = struct.Struct(">16s12s48s")
 _NONCE_BYTES = 12
-_TAG_BYTES = 16
-_ONE_KEY_BYTES_MIN = 3 + 16 + _NONCE_BYTES + _TAG_BYTES
-OWNERS_MAX = 1_000
 # A sealed part opens to at most this, whatever its compressed form claims.
 OPENED_BYTES_MAX = 64 * 1024 * 1024
 # Names of a few tenants, parts and topics, which seals have in common; an entry is some 200 bytes.
 _NAMES_CACHED_MAX = 1_024
-
-
-class EnvelopeInvalid(Exception):
-    """The bytes are not an envelope, or do not open under the key they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +143,7 @@ def _seal_shared(tenant: str, place: Place, keys: Sequence[DataKey], packed: byt
     content_key = _joined(given) if all_of else given[0]
     shares = b"".join(_share(tenant, place, head, key, one) for key, one in zip(keys, given, strict=True))
     opening = head + _COUNT.pack(len(keys)) + shares
-    nonce = _nonce_after(opening)
+    nonce = nonce_after(opening)
     # The content's seal is bound to all shares: none can be taken out or put in.
     bound = additional_data(tenant, place, head, b"", keys[0].category) + shares
     return opening + nonce + AESGCM(content_key).encrypt(nonce, packed, bound)
@@ -131,10 +152,6 @@ def _seal_shared(tenant: str, place: Place, keys: Sequence[DataKey], packed: byt
 def _joined(shares: Sequence[bytes]) -> bytes:
     """The content key of all-of: nothing is known of it without every share."""
     return wrapping.derive(b"".join(shares), "all-of", 32)
-
-
-def _nonce_after(opening: bytes) -> bytes:
-    return hashlib.sha256(opening).digest()[:_NONCE_BYTES]
 
 
 def _share(tenant: str, place: Place, head: bytes, key: DataKey, share: bytes) -> bytes:
@@ -146,32 +163,24 @@ def _share(tenant: str, place: Place, head: bytes, key: DataKey, share: bytes) -
 def kids_of(envelope: bytes) -> tuple[bytes, ...]:
     """The ids of the keys of its owners, or EnvelopeInvalid."""
     head = envelope[:3]
-    if head in _ONE_KEY_HEADS:
-        if len(envelope) < _ONE_KEY_BYTES_MIN:
+    if head in _ONE_KEY_HEADS:  # nearly all, and asked for each
+        if len(envelope) < ONE_KEY_BYTES_MIN:
             raise EnvelopeInvalid("cut short")
         return (envelope[3:19],)
-    if head in _SHARED_HEADS:
-        return tuple([share[0] for share in _parse_shared(envelope).shares])
+    if head in _SHARED_HEADS or head[1:2] == _TOMBSTONE:
+        return framed(envelope).kids
     raise EnvelopeInvalid("not an envelope")
 
 
 def needs_all(envelope: bytes) -> bool:
     """Whether the keys of all owners together are needed, of what has ``kids_of``."""
-    return envelope[1] == ALL_OF
+    return envelope[1] == ALL_OF or (envelope[1] == TOMBSTONE and envelope[2] == ALL_OF)
 
 
 def _parse_shared(envelope: bytes) -> _Shared:
-    if len(envelope) < 5:
-        raise EnvelopeInvalid("cut short")
-    (count,) = _COUNT.unpack_from(envelope, 3)
-    end = 5 + count * _SHARE.size
-    if not 1 < count <= OWNERS_MAX or len(envelope) < end + _NONCE_BYTES + _TAG_BYTES:
-        raise EnvelopeInvalid("cut short")
+    end = shares_end(envelope)
     shares = tuple(_SHARE.iter_unpack(envelope[5:end]))
-    nonce = envelope[end : end + _NONCE_BYTES]
-    if nonce != _nonce_after(envelope[:end]):
-        raise EnvelopeInvalid("its owners are not the ones it was sealed for")
-    return _Shared(shares, nonce, envelope[end + _NONCE_BYTES :])
+    return _Shared(shares, envelope[end : end + _NONCE_BYTES], envelope[end + _NONCE_BYTES :])
 
 
 def open_with(tenant: str, place: Place, envelope: bytes, key: DataKey) -> bytes:
@@ -187,8 +196,10 @@ def open_with_all(tenant: str, place: Place, envelope: bytes, keys: Sequence[Dat
             (key,) = keys
             bound = additional_data(tenant, place, head, key.kid, key.category)
             packed = key.cipher.decrypt(envelope[19:31], envelope[31:], bound)
-        else:
+        elif head in _SHARED_HEADS:
             packed = _open_shared(tenant, place, envelope, keys)
+        else:
+            raise EnvelopeInvalid("nothing is left to open")
         data = dictionary.decompress(head[2], packed, OPENED_BYTES_MAX)
     except (InvalidTag, ValueError) as error:
         raise EnvelopeInvalid("does not open") from error

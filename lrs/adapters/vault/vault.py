@@ -346,6 +346,18 @@ class KeyVault(TenantKeyring):
         with self.database.read() as connection:
             return entries_of(connection, tenant, after)
 
+    def dead(self, tenant: str, until: datetime) -> frozenset[bytes]:
+        """The ids of all keys of the tenant that the ledger calls destroyed, up to then."""
+        sql = (
+            "SELECT kid, reason, at FROM destroyed_key JOIN ledger ON ledger.sequence = destroyed_key.sequence"
+            " WHERE destroyed_key.tenant = ?"
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(sql, (tenant,)).fetchall()
+        return frozenset(
+            kid for kid, why, at in rows if why in (ERASED, EXPIRED) and datetime.fromisoformat(at) <= until
+        )
+
     def identifier_kinds(self, tenant: str, subject: UUID) -> tuple[str, ...]:
         """Which kinds of identifier the directory knows the subject by."""
         with self.database.read() as connection:

@@ -11,6 +11,7 @@ from uuid import UUID
 from lrs.adapters.sql.database import Connection, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import KeyState, SubjectKey, TenantKeys
+from lrs.domain.envelopes import is_tombstone
 from lrs.domain.sealing import (
     ERASED,
     EXPIRED,
@@ -110,7 +111,7 @@ def open_one(
             try:
                 return Plain(envelope.open_with(tenant, place, sealed, state.key))
             except envelope.EnvelopeInvalid:
-                return Corrupt("the seal does not open in this place")
+                return _shut(sealed)
     return _unopened([known.get(kid) for kid in kids])
 
 
@@ -122,7 +123,14 @@ def _open_for_all(verdicts: list[KeyState | Denied | None], tenant: str, place: 
     try:
         return Plain(envelope.open_with_all(tenant, place, sealed, keys))
     except envelope.EnvelopeInvalid:
-        return Corrupt("the seal does not open in this place")
+        return _shut(sealed)
+
+
+def _shut(sealed: bytes) -> Corrupt:
+    """Keys that live, and yet it does not open."""
+    if is_tombstone(sealed):
+        return Corrupt("a tombstone stands where a key lives that could open what was there")
+    return Corrupt("the seal does not open in this place")
 
 
 def _unopened(verdicts: list[KeyState | Denied | None], *, worst: bool = False) -> Outcome:

@@ -1,0 +1,145 @@
+"""Keeps the logs of hashes of all tenants up with their events, in the process that leads.
+
+It waits behind whoever has a request to answer. While the process is busy, most of the notary's time is rest: it
+falls behind then, and catches up when there is less to do. What is not logged yet is as safe as any event; it is
+only not proven yet.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic, process_time, thread_time
+from typing import Final
+
+from eventsourcing.persistence import RecordConflictError
+
+from lrs.domain.errors import LogConflict, code_of
+from lrs.leading import Leader
+from lrs.notary.notary import Notary
+from lrs.ports import TenantStore
+
+log = logging.getLogger("lethe.notary")
+
+_ROUND_SECONDS: Final = 1.0
+# An idle tenant is looked at seldom: a thousand of them are a hundred looks a second.
+_IDLE_SECONDS_MAX: Final = 10.0
+_ALARM_SECONDS: Final = 60.0
+# Then the others have their turn.
+_BATCHES_A_TURN: Final = 50
+# Busy: others of this process take more than this of a processor. Rest is then so many times what a batch took.
+_BUSY: Final = 0.2
+_RESTS: Final = 50
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How long to rest after a batch."""
+
+    _wall: float = field(default_factory=monotonic)
+    _others: float = 0.0
+
+    def rest(self, took: float) -> float:
+        """Seconds."""
+        wall, others = monotonic(), process_time() - thread_time()
+        share = (others - self._others) / max(wall - self._wall, 1e-6)
+        self._wall, self._others = wall, others
+        return took * _RESTS if share > _BUSY else 0.0
+
+
+@dataclass(slots=True)
+class _Due:
+    """When a tenant is looked at again, and where its log ended when all of it was logged."""
+
+    logged_to: int | None = None
+    seconds: float = _ROUND_SECONDS
+    at: float = 0.0
+
+    def postpone(self, end: int | None, seconds: float | None = None) -> None:
+        """Soon again after something new, later and later after nothing."""
+        idle = end is not None and end == self.logged_to
+        self.seconds = seconds or (min(self.seconds * 1.5, _IDLE_SECONDS_MAX) if idle else _ROUND_SECONDS)
+        self.logged_to = end
+        self.at = monotonic() + self.seconds
+
+
+class NotaryRunner:
+    """A thread that appends for every tenant in turn."""
+
+    def __init__(
+        self,
+        tenants: Callable[[], Iterable[str]],
+        store: Callable[[str], TenantStore],
+        notary: Notary,
+        leader: Leader,
+    ) -> None:
+        self._tenants = tenants
+        self._store = store
+        self._notary = notary
+        self._leader = leader
+        self._due: dict[str, _Due] = {}
+        self._pace = _Pace()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notary", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the batch at hand and end; another process may lead at once."""
+        self._stopping.set()
+        self._thread.join()
+        self._leader.give_up()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_ROUND_SECONDS):
+            if self._leader.leads():
+                self.round()
+
+    def round(self) -> None:
+        """Look at every tenant that is due; what fails is left for a later round."""
+        try:
+            names = list(self._tenants())
+        except Exception as error:  # noqa: BLE001  (logs are kept up for as long as the service lives)
+            log.warning("notary waits: %s", code_of(error))
+            return
+        self._due = {name: self._due.get(name, _Due()) for name in names}
+        for name, due in self._due.items():
+            if not self._stopping.is_set() and monotonic() >= due.at:
+                self._kept_up(name, due)
+
+    def _kept_up(self, tenant: str, due: _Due) -> None:
+        try:
+            store = self._store(tenant)
+            end: int | None = store.statements.head().position
+            if end != due.logged_to and not self._turn(store):
+                end = None  # there is more
+        except LogConflict as error:
+            log.error("%s tenant=%s position=%d", error.code, tenant, error.position)  # noqa: TRY400
+            self._alarm(tenant, error)
+            due.postpone(None, _ALARM_SECONDS)
+        except Exception as error:  # noqa: BLE001  (the same)
+            log.warning("notary waits: tenant=%s %s", tenant, code_of(error))
+            due.postpone(None)
+        else:
+            due.postpone(end)
+
+    def _turn(self, store: TenantStore) -> bool:
+        """Some batches; whether the end was reached."""
+        for _ in range(_BATCHES_A_TURN):
+            began = monotonic()
+            try:
+                if self._notary.step(store) < self._notary.batch_leaves:
+                    return True
+            except RecordConflictError:
+                continue
+            if self._stopping.wait(self._pace.rest(monotonic() - began)):
+                return True
+        return False
+
+    def _alarm(self, tenant: str, error: LogConflict) -> None:
+        try:
+            self._store(tenant).tree.alarm(error.position, error.code)
+        except Exception as failed:  # noqa: BLE001  (it is in the service's log)
+            log.warning("the alarm is not kept: tenant=%s %s", tenant, code_of(failed))
