@@ -2,6 +2,9 @@
 
 A statement that is voided, erased or not about a learner at an activity says nothing. A voiding statement makes
 its target's row be folded again from the index, so that every view is a function of the statements that stand.
+
+People who may not be read are folded like others: a row holds numbers under a random id, no report shows it, and when
+reading is allowed again it is as if nothing had been.
 """
 
 from collections.abc import Sequence
@@ -46,7 +49,7 @@ class Folding:
         batch = Batch(end=recorded[-1].position)
         voided = self._store.statements.voided_between(after, batch.end)
         voids: list[UUID] = []
-        for one in self._opener.each(self._store, recorded):
+        for one in self._opener.each(self._store, recorded, inside=True):
             if isinstance(one.outcome, Corrupt):
                 batch.corrupt.append(one.recorded.position)
             if isinstance(one.event, StatementRecorded) and one.event.voids is not None:
@@ -61,7 +64,7 @@ class Folding:
             return
         found = self._store.statements.by_ids(targets).values()
         before = [one for one in found if one.position <= batch.end]
-        of_targets = [_said(one) for one in self._opener.each(self._store, before)]
+        of_targets = [_said(one) for one in self._opener.each(self._store, before, inside=True)]
         for key in {said[0] for said in of_targets if said is not None}:
             batch.rows.pop(key, None)
             batch.anew[key] = self._folded_anew(key, batch.end)
@@ -80,7 +83,7 @@ class Folding:
         while after is not None:
             page = self._store.statements.select(replace(wanted, after=after))
             upto = [row for row in page.rows if row.position <= end]
-            for one in self._opener.each(self._store, upto):
+            for one in self._opener.each(self._store, upto, inside=True):
                 if (said := _said(one)) is not None and said[0] == key:
                     self._view.say(rows, *said)
             after = page.rows[-1].position if page.more and len(upto) == len(page.rows) else None
