@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import described, description, documents, dsar, llm, problems, reports, xapi
+from api import described, description, documents, dsar, llm, policies, problems, reports, xapi
 from api.alternate import Alternate
 from api.cors import Cors
 from api.services import Services
@@ -39,6 +39,7 @@ def create_app(services: Services) -> ASGIApp:
         app.include_router(router)
     for router in (xapi.routes(statements), llm.routes(services), dsar.routes(services), reports.routes(services)):
         app.include_router(router)
+    app.include_router(policies.routes(services))
 
     @app.get("/healthz", tags=["Health"], operation_id="health")
     async def health() -> Response:

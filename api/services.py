@@ -14,7 +14,7 @@ from lrs.documenting.writing import DocumentWriter
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
-from lrs.tenancy import Credentials
+from lrs.tenancy import Credentials, Tenants
 from retention.export import Exporter
 from retention.rights import Rights
 
@@ -31,6 +31,7 @@ class Services:
     document_clearer: DocumentClearer
     describer: Describer
     reporter: Reporter
+    tenants: Tenants
     rights: Rights
     exporter: Exporter
     attached: AttachedStatements

@@ -37,6 +37,7 @@ from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
+from retention.deciding import Decider
 from retention.erasure import Eraser
 from retention.export import Exporter
 from retention.rights import Rights
@@ -84,6 +85,7 @@ class System:
                 document_clearer=self.document_clearer,
                 describer=self.describer,
                 reporter=self.reporter,
+                tenants=self.tenants,
                 rights=self.rights,
                 exporter=self.exporter,
                 attached=self.attached,
@@ -138,7 +140,8 @@ def build(settings: Settings) -> System:
     attachments = Attachments(vault, blobs)
     attached = AttachedStatements(tenants, blobs, attachments, JsonWebSignatures(), settings.attachments_bytes_max)
     exporter = Exporter(tenants, vault, opener, clock, attachments)
-    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
+    decider = Decider(tenants, vault, clock)
+    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), decider)
     return System(
         settings=settings,
         vault=vault,

@@ -3,7 +3,8 @@
 1. The bodies of a page are opened in one go.
 2. The agent objects that they refer to are fetched (ciphertext is cached, it never changes) and opened in one go.
 3. People are put back in their places; who was erased or may not be read is the placeholder. Over who was
-   corrected lies the correction in force: who was is known with the reading of the fence, at no cost where none was.
+   corrected lies the correction in force: who was is known with the reading of the fence, at no cost where none
+   was.
 4. What the row and the credential say (id, stored, version, authority, timestamp) is put in.
 
 A body that does not open is left to the caller with its outcome; Corrupt and Unavailable are never passed over.
@@ -32,7 +33,7 @@ from lrs.sealed_bodies import Body, unpack
 BODY = "body"
 AGENT = "agent"
 CORRECTION = "correction"
-_NAMING = (Subject.AgentSealed.TOPIC, Subject.Corrected.TOPIC)
+_NAMING = (Subject.AgentSealed.TOPIC, Subject.AgentCorrected.TOPIC)
 # Agent ciphertexts remembered a process, about 300 bytes each.
 _AGENTS_CACHED_MAX = 50_000
 _OPENED_TOGETHER = 250
@@ -62,7 +63,7 @@ def agent_place(ref: AgentRef) -> Place:
 
 def correction_place(ref: AgentRef) -> Place:
     """Where a correction lives."""
-    return Place(ref[0], ref[1], CORRECTION, Subject.Corrected.TOPIC)
+    return Place(ref[0], ref[1], CORRECTION, Subject.AgentCorrected.TOPIC)
 
 
 class Opener:
@@ -79,16 +80,12 @@ class Opener:
         """What stands where an erased person stood."""
         return self._placeholders[group]
 
-    def bodies(
-        self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False
-    ) -> list[Opened]:
-        """Hot events among these, each with its body or the outcome. With ``inside``, also of those whom nobody may
-        read: for comparing and folding, never for an answer. KeyStoreUnavailable."""
+    def bodies(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> list[Opened]:
+        """Hot events among these, each with its body or the outcome. With ``inside``, also of those whom nobody
+        may read: for comparing and folding, never for an answer. KeyStoreUnavailable."""
         return list(self.each(store, recorded, inside=inside))
 
-    def each(
-        self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False
-    ) -> Iterator[Opened]:
+    def each(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> Iterator[Opened]:
         """The same, one at a time and opened a few at a time: what is let go before more is made is never walked
         through by the garbage collector, which took a third of the time when a thousand bodies were held."""
         for start in range(0, len(recorded), _OPENED_TOGETHER):
@@ -140,15 +137,14 @@ class Opener:
         return agents
 
     def correction(self, store: TenantStore, subject: UUID) -> Correction | None:
-        """What is in force for a subject; None also where it may not be read. EventCorrupt, KeyStoreUnavailable."""
+        """What is in force for a subject; None also where it may not be read. EventCorrupt,
+        KeyStoreUnavailable."""
         _, corrected = self._vault.open_corrected(store.tenant, [])
         if subject not in corrected:
             return None
         return self._corrections(store, {subject: (subject, corrected[subject])})[subject]
 
-    def _corrections(
-        self, store: TenantStore, refs: Mapping[UUID, AgentRef]
-    ) -> dict[UUID, Correction | None]:
+    def _corrections(self, store: TenantStore, refs: Mapping[UUID, AgentRef]) -> dict[UUID, Correction | None]:
         sealed = self._ciphertexts(store, list(refs.values()))
         items = [(correction_place(ref), sealed[ref]) for ref in refs.values()]
         outcomes, _ = self._vault.open_corrected(store.tenant, items)
@@ -175,7 +171,7 @@ class Opener:
         for one in store.statements.streams({subject for subject, _ in refs}):
             ref = (cast("UUID", one.originator_id), one.originator_version)
             if ref in asked and one.topic in _NAMING:
-                event = cast("Subject.AgentSealed | Subject.Corrected", self._mapper.to_domain_event(one))
+                event = cast("Subject.AgentSealed | Subject.AgentCorrected", self._mapper.to_domain_event(one))
                 found[ref] = event.sealed
         if len(found) < len(asked):
             raise EventCorrupt("an agent object that a record refers to is missing")

@@ -10,9 +10,9 @@
 
 Of several changes of one document in a group one goes first; the others look at what it left.
 
-Of a person who may not be read, documents are changed like others' and preconditions are held against what is there,
-although a GET finds nothing: who sends If-None-Match hears 412 rather than that he writes over something unseen, which
-is to be there again when reading is allowed.
+Of a person who may not be read, documents are changed like others' and preconditions are held against what is
+there, although a GET finds nothing: who sends If-None-Match hears 412 rather than that he writes over something
+unseen, which is to be there again when reading is allowed.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,8 +1,7 @@
 """A correction: what a person is called from now on, laid over what was recorded when it is read.
 
-Pure. It must not know how it is sealed or found. THE PACKED FORM IS A STORAGE FORMAT: JSON ``{"name", "to"}``, each
-only where it is corrected, ``to`` holding exactly the new identifier's property.
-"""
+Pure. It must not know how it is sealed or found. THE PACKED FORM IS A STORAGE FORMAT: JSON ``{"name", "to"}``,
+each only where it is corrected, ``to`` holding exactly the new identifier's property."""
 
 import json
 from collections.abc import Mapping

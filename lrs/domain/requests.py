@@ -25,8 +25,8 @@ DUE_DAYS = 30
 
 
 class Kind(StrEnum):
-    """Which right is exercised: GDPR articles 15 and 20 (export), 16 (correct), 17 (erase), 18 (restrict); and what
-    keeps an erasure back (hold, release: article 17(3))."""
+    """Which right is exercised: GDPR articles 15 and 20 (export), 16 (correct), 17 (erase), 18 (restrict); and
+    what keeps an erasure back (hold, release: article 17(3))."""
 
     EXPORT = "export"
     ERASE = "erase"

@@ -20,12 +20,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from lrs.domain.errors import ErasureBegun, LegalHold
+from lrs.domain.errors import LegalHold
 from lrs.domain.sealing import Sealed
 
 
@@ -54,7 +54,7 @@ def may_become(now: State, then: State) -> bool:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a subject stands. Each method is a step of the tables above: the standing after it, the same one where
-    there is nothing to do.
+    there is nothing to do, or nothing to be done any more.
 
     ``waiting`` are the erasure requests whose time has not come; ``corrected`` is the version on the subject's
     stream of the correction in force, 0 without one; ``changed`` is where the fence stood after the last step.
@@ -101,23 +101,25 @@ class Standing:
         return replace(self, state=State.ERASING, waiting=frozenset())
 
     def hold(self, *, held: bool) -> "Standing":
-        """Nothing may be destroyed; or it may again. ErasureBegun."""
-        self._check_not_ending(held)
-        return replace(self, held=held)
+        """Nothing may be destroyed; or it may again."""
+        return self if self.ending else replace(self, held=held)
 
     def restrict(self, *, restricted: bool) -> "Standing":
-        """Nothing may be read; or it may again. ErasureBegun."""
-        self._check_not_ending(restricted)
-        return replace(self, restricted=restricted)
+        """Nothing may be read; or it may again."""
+        return self if self.ending else replace(self, restricted=restricted)
 
     def correct(self, number: int) -> "Standing":
-        """The correction of this version, or a later one, is in force. ErasureBegun."""
-        self._check_not_ending(True)
-        return replace(self, corrected=max(number, self.corrected))
+        """The correction of this version, or a later one, is in force."""
+        return self if self.ending else replace(self, corrected=max(number, self.corrected))
 
-    def _check_not_ending(self, asked: bool) -> None:
-        if asked and self.ending:
-            raise ErasureBegun("the person's erasure has begun")
+
+class Corrected(NamedTuple):
+    """That a person was corrected: the version on the stream, when, by which request, and how, sealed."""
+
+    version: int
+    at: datetime
+    request: UUID
+    sealed: Sealed
 
 
 class Subject(Aggregate):
@@ -140,16 +142,17 @@ class Subject(Aggregate):
             """One agent object more."""
             aggregate.agents += 1
 
-    class Corrected(Aggregate.Event):
+    class AgentCorrected(Aggregate.Event):
         """The person is called otherwise: a ``Correction``, the whole of what is in force from here on."""
 
-        TOPIC = "subject-corrected/1"
+        TOPIC = "agent-corrected/1"
         request: UUID
         sealed: Sealed
 
         def apply(self, aggregate: "Subject") -> None:
             """When it was, and by which request."""
-            aggregate.corrections.append((self.originator_version, self.timestamp, self.request))
+            made = Corrected(self.originator_version, self.timestamp, self.request, self.sealed)
+            aggregate.corrections.append(made)
 
     class ErasureCompleted(Aggregate.Event):
         """The keys are destroyed and nothing is left in the live system; ``certificate`` names no person."""
@@ -167,7 +170,7 @@ class Subject(Aggregate):
         self.state = State.LIVE
         self.agents = 0
         self.certificates: list[dict[str, Any]] = []
-        self.corrections: list[tuple[int, datetime, UUID]] = []
+        self.corrections: list[Corrected] = []
 
     @classmethod
     def register(cls, subject: UUID, at: datetime) -> Self:
@@ -185,7 +188,7 @@ class Subject(Aggregate):
 
     def correct(self, request: UUID, sealed: Sealed, at: datetime) -> None:
         """Record a correction; its version is the subject's then."""
-        self.trigger_event(self.Corrected, request=request, sealed=sealed, timestamp=at)
+        self.trigger_event(self.AgentCorrected, request=request, sealed=sealed, timestamp=at)
 
     def complete_erasure(self, request: UUID, certificate: dict[str, Any], at: datetime) -> None:
         """Record the end of an erasure with its certificate; a second time adds nothing."""

@@ -41,8 +41,8 @@ class Reading(Protocol):
         ...
 
     def enter(self, subject: UUID, identifier: Identifier) -> None:
-        """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads to
-        another; StaleFence, also for a subject being erased."""
+        """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads
+        to another; StaleFence, also for a subject being erased."""
         ...
 
     def ensure(self, slots: Iterable[Slot]) -> None:
@@ -102,12 +102,11 @@ class Vault(Protocol):
     def open_corrected(
         self, tenant: str, items: Sequence[tuple[Place, Sealed]]
     ) -> tuple[list[Outcome], Mapping[UUID, int]]:
-        """As with ``keep``, and by subject the version of the correction in force, which is known without asking."""
+        """As with ``keep``, and by subject the version of the correction in force, which is known without
+        asking."""
         ...
 
-    def take(
-        self, tenant: str, subjects: Sequence[UUID], step: Callable[[Standing], Standing]
-    ) -> list[Standing]:
+    def take(self, tenant: str, subjects: Sequence[UUID], step: Callable[[Standing], Standing]) -> list[Standing]:
         """A step of each of these subjects: all of them or, with the step's error, none. How they stand then. The
         fence moves if that changed. Who is not known is passed over."""
         ...

@@ -1,8 +1,8 @@
 """The same id twice: is it the same record (fine, stored once) or another one (a conflict)?
 
-Compared is what can still be opened, as it was sent: also of people who may not be read now, for nobody is told more
-than whether it is what he sends. An erased person in the stored record is no conflict; a record whose body
-is erased keeps its id reserved: sending it again is acknowledged and stores nothing.
+Compared is what can still be opened, as it was sent: also of people who may not be read now, for nobody is told
+more than whether it is what he sends. An erased person in the stored record is no conflict; a record whose body is
+erased keeps its id reserved: sending it again is acknowledged and stores nothing.
 """
 
 import copy

@@ -41,8 +41,9 @@ KeyState = SubjectKey | Erased | Expired
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Subjects of a tenant that are not simply there to be read: nobody may read the ``denied``; with the ``erasing``
-    among them nothing at all may be done; of the ``corrected``, the version of the correction in force."""
+    """Subjects of a tenant that are not simply there to be read: nobody may read the ``denied``; with the
+    ``erasing`` among them nothing at all may be done; of the ``corrected``, the version of the correction in
+    force."""
 
     denied: frozenset[UUID]
     erasing: frozenset[UUID]

@@ -139,8 +139,8 @@ class VaultReading:
         return rows
 
     def enter(self, subject: UUID, identifier: Identifier) -> None:
-        """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads to
-        another; StaleFence."""
+        """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads
+        to another; StaleFence."""
         slot = Slot(subject, Category.IDENTITY)
         self.ensure([slot])
         key = self._key(slot).key

@@ -17,8 +17,9 @@ TABLES = (
         "CREATE TABLE tenant_key (tenant TEXT NOT NULL, kind TEXT NOT NULL, wrapped BLOB NOT NULL,"
         " PRIMARY KEY (tenant, kind)) WITHOUT ROWID"
     ),
-    # How each subject stands (``lrs.domain.subjects``); role 'tenant' stands for what belongs to no person. Waiting:
-    # the ids of requests, 16 bytes each. Corrected: a version on its stream. Changed: where the fence stood then.
+    # How each subject stands (``lrs.domain.subjects``); role 'tenant' stands for what belongs to no person.
+    # Waiting: the ids of requests, 16 bytes each. Corrected: a version on its stream. Changed: where the fence
+    # stood then.
     (
         "CREATE TABLE subject (tenant TEXT NOT NULL, subject BLOB NOT NULL, role TEXT NOT NULL,"
         " state TEXT NOT NULL, restricted INTEGER NOT NULL, held INTEGER NOT NULL, waiting BLOB NOT NULL,"

@@ -1,8 +1,8 @@
-"""How subjects stand, in rows of the vault: reading them, stepping them, noting who is not simply there to be read.
+"""How subjects stand, in rows of the vault: reading them, stepping them, noting who is not simply there to be
+read.
 
-This file must not know keys. What steps there are the domain says (``lrs.domain.subjects``); a step is taken inside a
-write transaction of the caller's, in which the fence is locked.
-"""
+This file must not know keys. What steps there are the domain says (``lrs.domain.subjects``); a step is taken
+inside a write transaction of the caller's, in which the fence is locked."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

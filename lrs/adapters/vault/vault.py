@@ -221,13 +221,16 @@ class KeyVault:
         for start in range(0, len(items), FENCED_OPENINGS_MAX):
             part = items[start : start + FENCED_OPENINGS_MAX]
             # What opened inside is not kept: others would be given it.
-            outcomes += self._open_kept(tenant, part)[0] if keep and not inside else self._open(tenant, part, inside)
+            outcomes += (
+                self._open_kept(tenant, part)[0] if keep and not inside else self._open(tenant, part, inside)
+            )
         return outcomes
 
     def open_corrected(
         self, tenant: str, items: Sequence[tuple[Place, Sealed]]
     ) -> tuple[list[Outcome], Mapping[UUID, int]]:
-        """As with ``keep``, and by subject the version of the correction in force, which is known without asking."""
+        """As with ``keep``, and by subject the version of the correction in force, which is known without
+        asking."""
         outcomes: list[Outcome] = []
         corrected: Mapping[UUID, int] = {}
         for start in range(0, len(items) or 1, FENCED_OPENINGS_MAX):
