@@ -169,6 +169,8 @@ class Rights:
 
     def _run(self, tenant: str, request: DataSubjectRequest) -> datetime | None:
         """Bring a request as far as it comes now; until when it waits, if it does."""
+        if request.is_ended:
+            return None  # while it was being claimed
         try:
             if request.status is Status.OPEN:
                 if request.erases_at is not None and self.clock.now() < request.erases_at:
