@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import admin, described, description, documents, dsar, llm, problems, reports, xapi
+from api import admin, described, description, documents, dsar, llm, policies, problems, reports, xapi
 from api.alternate import Alternate
 from api.cors import Cors
 from api.services import Services
@@ -38,7 +38,7 @@ def create_app(services: Services) -> ASGIApp:
     for router in (documents.routes(kept), described.routes(of_whom)):
         app.include_router(router)
     app.include_router(xapi.routes(statements))
-    for part in (llm, dsar, reports, admin):
+    for part in (llm, dsar, reports, admin, policies):
         app.include_router(part.routes(services))
 
     @app.get("/healthz", tags=["Health"], operation_id="health")

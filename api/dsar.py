@@ -1,6 +1,6 @@
 """Data-subject requests over HTTP: /dsar."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,7 +14,8 @@ from api.bodies import read_json
 from api.services import Services
 from api.shapes import check_actor
 from lrs.domain.access import Scope
-from lrs.domain.agents import Identifier, identifier_of
+from lrs.domain.agents import Identifier, identifier_of, is_placeholder
+from lrs.domain.corrections import Correction
 from lrs.domain.errors import InvalidRequest, NotFound
 from lrs.domain.requests import Kind
 from retention.rights import described
@@ -31,20 +32,32 @@ class Asked(BaseModel):
     reason: str | None = Field(default=None, max_length=4_000)
 
 
+class Restriction(Asked):
+    """The same, and whether a restriction begins or ends."""
+
+    lift: bool = False
+
+
+class Renaming(Asked):
+    """The same, and what the person is called from now on: a name, an agent with the new identifier, or both."""
+
+    name: str | None = None
+    to: dict[str, Any] | None = None
+
+
+_BODIES: Mapping[Kind, type[Asked]] = {Kind.RESTRICT: Restriction, Kind.CORRECT: Renaming}
+
+
 def routes(services: Services) -> APIRouter:
     """The requests of a tenant."""
     router = APIRouter(prefix="/dsar", tags=["Data-subject requests"])
-    schema = {"requestBody": {"content": {"application/json": {"schema": Asked.model_json_schema()}}}}
+    _add_openings(router, services)
 
-    @router.post("/export", status_code=202, operation_id="request-export", openapi_extra=schema)
-    async def export(request: Request) -> Response:
-        """Ask for everything held on a person (GDPR articles 15 and 20)."""
-        return await _open(request, services, Kind.EXPORT)
-
-    @router.post("/erase", status_code=202, operation_id="request-erasure", openapi_extra=schema)
-    async def erase(request: Request) -> Response:
-        """Ask for a person to be made unreadable for ever (GDPR article 17)."""
-        return await _open(request, services, Kind.ERASE)
+    @router.post("/{request_id}/withdraw", operation_id="withdraw-erasure")
+    def withdraw(request: Request, request_id: str) -> Response:
+        """Take back an erasure that has not begun."""
+        caller = services.access.caller_in_thread(request, Scope.DSAR)
+        return _json(described(services.rights.withdraw(caller.tenant, _id(request_id))))
 
     @router.get("", operation_id="list-requests")
     def listed(
@@ -90,31 +103,87 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
+def _add_openings(router: APIRouter, services: Services) -> None:
+    """One route a kind of request."""
+    schema = _schema(Asked)
+
+    @router.post("/export", status_code=202, operation_id="request-export", openapi_extra=schema)
+    async def export(request: Request) -> Response:
+        """Ask for everything held on a person (GDPR articles 15 and 20)."""
+        return await _open(request, services, Kind.EXPORT)
+
+    @router.post("/erase", status_code=202, operation_id="request-erasure", openapi_extra=schema)
+    async def erase(request: Request) -> Response:
+        """Ask for a person to be made unreadable for ever (GDPR article 17)."""
+        return await _open(request, services, Kind.ERASE)
+
+    @router.post("/hold", status_code=202, operation_id="request-hold", openapi_extra=schema)
+    async def hold(request: Request) -> Response:
+        """Let nothing of a person be destroyed, whoever asks for it, until released (GDPR article 17(3))."""
+        return await _open(request, services, Kind.HOLD)
+
+    @router.post("/release", status_code=202, operation_id="request-release", openapi_extra=schema)
+    async def release(request: Request) -> Response:
+        """End a hold."""
+        return await _open(request, services, Kind.RELEASE)
+
+    @router.post(
+        "/restrict", status_code=202, operation_id="request-restriction", openapi_extra=_schema(Restriction)
+    )
+    async def restrict(request: Request) -> Response:
+        """Let nobody read what is held on a person, and destroy nothing, until it is lifted (GDPR article 18)."""
+        return await _open(request, services, Kind.RESTRICT)
+
+    @router.post("/correct", status_code=202, operation_id="request-correction", openapi_extra=_schema(Renaming))
+    async def correct(request: Request) -> Response:
+        """Show a person under another name or identifier from now on, in everything (GDPR article 16)."""
+        return await _open(request, services, Kind.CORRECT)
+
+
 async def _open(request: Request, services: Services, kind: Kind) -> Response:
     caller = await services.access.caller(request, Scope.DSAR)
-    identifiers, reason = asked_for(await read_json(request))
+    asked = asked_for(await read_json(request), _BODIES.get(kind, Asked))
     opened = await run_in_threadpool(
         services.rights.open,
         caller.tenant,
         kind,
-        identifiers,
-        reason=reason,
+        identifiers_of(asked),
+        reason=asked.reason,
         credential=caller.credential,
+        lift=isinstance(asked, Restriction) and asked.lift,
+        correction=(
+            correction_of(asked.name, asked.to, services.public_url) if isinstance(asked, Renaming) else None
+        ),
     )
     services.request_opened(caller.tenant)
     return _json(described(opened), 202)
 
 
-def asked_for(content: object) -> tuple[list[Identifier], str | None]:
-    """The identifiers and the reason. InvalidRequest, InvalidStatement."""
+def asked_for(content: object, kind: type[Asked]) -> Asked:
+    """What a body asks for. InvalidRequest."""
     try:
-        asked = Asked.model_validate(content)
+        asked = kind.model_validate(content)
     except ValidationError:
+        more = ", ".join(name for name in kind.model_fields if name not in ("agent", "agents"))
         raise InvalidRequest(
-            'the body must be {"agent": {...}} or {"agents": [...]}, and may have a reason'
+            f'the body must be {{"agent": {{...}}}} or {{"agents": [...]}}, and may have: {more}'
         ) from None
     if (asked.agent is None) == (asked.agents is None):
         raise InvalidRequest("give agent or agents, one of the two")
+    return asked
+
+
+def correction_of(name: str | None, to: dict[str, Any] | None, public_url: str) -> Correction:
+    """What a person is to be called. InvalidRequest, InvalidStatement."""
+    if to is not None:
+        check_actor(to, "to")
+        if is_placeholder(to, public_url):
+            raise InvalidRequest("to: stands for everybody who was erased")
+    return Correction.of(name, to)
+
+
+def identifiers_of(asked: Asked) -> list[Identifier]:
+    """Who a request is about. InvalidRequest, InvalidStatement."""
     agents = asked.agents if asked.agents is not None else [asked.agent or {}]
     identifiers: list[Identifier] = []
     for agent in agents:
@@ -123,7 +192,11 @@ def asked_for(content: object) -> tuple[list[Identifier], str | None]:
         if identifier is None:
             raise InvalidRequest("agent: must carry an inverse functional identifier")
         identifiers.append(identifier)
-    return identifiers, asked.reason
+    return identifiers
+
+
+def _schema(body: type[Asked]) -> dict[str, Any]:
+    return {"requestBody": {"content": {"application/json": {"schema": body.model_json_schema()}}}}
 
 
 def _id(text: str) -> UUID:

@@ -15,7 +15,7 @@ from lrs.notary.proofs import Proofs
 from lrs.recording.recorder import Recorder
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
-from lrs.tenancy import Credentials
+from lrs.tenancy import Credentials, Tenants
 from retention.export import Exporter
 from retention.rights import Rights
 
@@ -32,6 +32,7 @@ class Services:
     document_clearer: DocumentClearer
     describer: Describer
     reporter: Reporter
+    tenants: Tenants
     rights: Rights
     exporter: Exporter
     attached: AttachedStatements

@@ -39,6 +39,7 @@ class Route:
                 document_clearer=system.document_clearer,
                 describer=system.describer,
                 reporter=system.reporter,
+                tenants=system.tenants,
                 rights=system.rights,
                 exporter=system.exporter,
                 attached=system.attached,

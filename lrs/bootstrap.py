@@ -66,6 +66,7 @@ from retention.backup.scheduling import BackupWorker
 from retention.closing import EpochCloser
 from retention.compaction import Compactor
 from retention.daily import EpochSchedule
+from retention.deciding import Decider
 from retention.erasure import Eraser
 from retention.expiry import Expirer
 from retention.export import Exporter
@@ -127,6 +128,7 @@ class System:
                 document_clearer=self.document_clearer,
                 describer=self.describer,
                 reporter=self.reporter,
+                tenants=self.tenants,
                 rights=self.rights,
                 exporter=self.exporter,
                 attached=self.attached,
@@ -203,7 +205,8 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
     closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
     notary, proofs = Notary(vault, clock, verify, settings.public_url), Proofs(vault, tenants.store)
-    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), proofs.event)
+    decider = Decider(tenants, vault, clock)
+    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), decider, proofs.event)
     return System(
         settings=settings,
         vault=vault,

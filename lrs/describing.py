@@ -46,7 +46,13 @@ class Describer:
     def person(self, tenant: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The Person of this agent; of somebody unknown, erased or not to be read: made of what was asked."""
         subject = self._subject(tenant, asked)
-        return person_of(asked, [] if subject is None else self._agents(self.tenants.store(tenant), subject))
+        if subject is None:
+            return person_of(asked, [])
+        store = self.tenants.store(tenant)
+        agents, correction = self._agents(store, subject), self.opener.correction(store, subject)
+        if correction is None:
+            return person_of(asked, agents)
+        return person_of(correction.over(asked), map(correction.over, agents))
 
     def _subject(self, tenant: str, asked: Mapping[str, Any]) -> UUID | None:
         identifier = identifier_of(asked)

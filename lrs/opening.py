@@ -2,7 +2,9 @@
 
 1. The bodies of a page are opened in one go.
 2. The agent objects that they refer to are fetched (ciphertext is cached, it never changes) and opened in one go.
-3. People are put back in their places; who was erased or may not be read is the placeholder.
+3. People are put back in their places; who was erased or may not be read is the placeholder. Over who was
+   corrected lies the correction in force: who was is known with the reading of the fence, at no cost where none
+   was.
 4. What the row and the credential say (id, stored, version, authority, timestamp) is put in.
 
 A body that does not open is left to the caller with its outcome; Corrupt and Unavailable are never passed over.
@@ -18,6 +20,7 @@ import orjson
 
 from lrs.application import HOT_EVENTS, LetheMapper, json_transcoder
 from lrs.domain.agents import Identifier, erased_placeholder
+from lrs.domain.corrections import Correction
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable
 from lrs.domain.events import HotEvent, StatementRecorded
 from lrs.domain.instants import timestamp_text
@@ -29,6 +32,8 @@ from lrs.sealed_bodies import Body, unpack
 
 BODY = "body"
 AGENT = "agent"
+CORRECTION = "correction"
+_NAMING = (Subject.AgentSealed.TOPIC, Subject.AgentCorrected.TOPIC)
 # Agent ciphertexts remembered a process, about 300 bytes each.
 _AGENTS_CACHED_MAX = 50_000
 _OPENED_TOGETHER = 250
@@ -56,6 +61,11 @@ def agent_place(ref: AgentRef) -> Place:
     return Place(ref[0], ref[1], AGENT, Subject.AgentSealed.TOPIC)
 
 
+def correction_place(ref: AgentRef) -> Place:
+    """Where a correction lives."""
+    return Place(ref[0], ref[1], CORRECTION, Subject.AgentCorrected.TOPIC)
+
+
 class Opener:
     """Opens records of tenants."""
 
@@ -70,9 +80,10 @@ class Opener:
         """What stands where an erased person stood."""
         return self._placeholders[group]
 
-    def bodies(self, store: TenantStore, recorded: Sequence[Recorded]) -> list[Opened]:
-        """Hot events among these, each with its body or the outcome. KeyStoreUnavailable."""
-        return list(self.each(store, recorded))
+    def bodies(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> list[Opened]:
+        """Hot events among these, each with its body or the outcome. With ``inside``, also of those whom nobody
+        may read: for comparing and folding, never for an answer. KeyStoreUnavailable."""
+        return list(self.each(store, recorded, inside=inside))
 
     def each(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> Iterator[Opened]:
         """The same, one at a time and opened a few at a time: what is let go before more is made is never walked
@@ -87,13 +98,61 @@ class Opener:
                 yield _opened(one, event, outcome)
 
     def agents(self, store: TenantStore, refs: Iterable[AgentRef]) -> dict[AgentRef, dict[str, Any] | None]:
-        """The agent objects, None for those who were erased or may not be read. EventCorrupt,
+        """The agent objects as they are shown, None for those who were erased or may not be read. EventCorrupt,
         KeyStoreUnavailable."""
+        wanted, items = self._items(store, refs)
+        outcomes, corrected = self._vault.open_corrected(store.tenant, items)
+        agents = {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
+        return self._corrected(store, agents, corrected) if corrected else agents
+
+    def agents_as_sent(
+        self, store: TenantStore, refs: Iterable[AgentRef]
+    ) -> dict[AgentRef, dict[str, Any] | None]:
+        """The same as they came in, also of those whom nobody may read: for comparing, never for an answer."""
+        wanted, items = self._items(store, refs)
+        outcomes = self._vault.open_many(store.tenant, items, inside=True)
+        return {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
+
+    def _items(
+        self, store: TenantStore, refs: Iterable[AgentRef]
+    ) -> tuple[list[AgentRef], list[tuple[Place, Sealed]]]:
         wanted = list(dict.fromkeys(refs))
         sealed = self._ciphertexts(store, wanted)
-        items = [(agent_place(ref), sealed[ref]) for ref in wanted]
-        outcomes = self._vault.open_many(store.tenant, items, keep=True)
-        return {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
+        return wanted, [(agent_place(ref), sealed[ref]) for ref in wanted]
+
+    # --- corrections -----------------------------------------------------------------------------------------
+
+    def _corrected(
+        self,
+        store: TenantStore,
+        agents: dict[AgentRef, dict[str, Any] | None],
+        corrected: Mapping[UUID, int],
+    ) -> dict[AgentRef, dict[str, Any] | None]:
+        """With the corrections in force laid over them."""
+        refs = {ref[0]: (ref[0], corrected[ref[0]]) for ref in agents if ref[0] in corrected}
+        found = self._corrections(store, refs)
+        for ref, agent in agents.items():
+            if agent is not None and ref[0] in refs:
+                correction = found[ref[0]]
+                agents[ref] = None if correction is None else correction.over(agent)
+        return agents
+
+    def correction(self, store: TenantStore, subject: UUID) -> Correction | None:
+        """What is in force for a subject; None also where it may not be read. EventCorrupt,
+        KeyStoreUnavailable."""
+        _, corrected = self._vault.open_corrected(store.tenant, [])
+        if subject not in corrected:
+            return None
+        return self._corrections(store, {subject: (subject, corrected[subject])})[subject]
+
+    def _corrections(self, store: TenantStore, refs: Mapping[UUID, AgentRef]) -> dict[UUID, Correction | None]:
+        sealed = self._ciphertexts(store, list(refs.values()))
+        items = [(correction_place(ref), sealed[ref]) for ref in refs.values()]
+        outcomes, _ = self._vault.open_corrected(store.tenant, items)
+        found = zip(refs, map(_plain, outcomes), strict=True)
+        return {subject: None if data is None else Correction.unpack(data) for subject, data in found}
+
+    # --- ciphertext ------------------------------------------------------------------------------------------
 
     def _ciphertexts(self, store: TenantStore, wanted: Sequence[AgentRef]) -> dict[AgentRef, Sealed]:
         """Where they are not known yet, all are fetched in one go."""
@@ -112,8 +171,9 @@ class Opener:
         found: dict[AgentRef, Sealed] = {}
         for one in store.statements.streams({subject for subject, _ in refs}):
             ref = (cast("UUID", one.originator_id), one.originator_version)
-            if ref in asked and one.topic == Subject.AgentSealed.TOPIC:
-                found[ref] = cast("Subject.AgentSealed", self._mapper.to_domain_event(one)).sealed
+            if ref in asked and one.topic in _NAMING:
+                event = cast("Subject.AgentSealed | Subject.AgentCorrected", self._mapper.to_domain_event(one))
+                found[ref] = event.sealed
         if len(found) < len(asked):
             raise EventCorrupt("an agent object that a record refers to is missing")
         return found
@@ -197,13 +257,17 @@ def _opened(one: Recorded, event: HotEvent, outcome: Outcome) -> Opened:
 
 
 def _agent(outcome: Outcome) -> dict[str, Any] | None:
+    data = _plain(outcome)
+    return None if data is None else cast("dict[str, Any]", orjson.loads(data))
+
+
+def _plain(outcome: Outcome) -> bytes | None:
     if isinstance(outcome, Plain):
-        agent: dict[str, Any] = orjson.loads(outcome.data)
-        return agent
+        return outcome.data
     if isinstance(outcome, Unavailable):
         raise KeyStoreUnavailable("the vault can not be reached")
     if isinstance(outcome, Corrupt):
-        raise EventCorrupt("an agent object does not open")
+        raise EventCorrupt("an agent object or its correction does not open")
     return None
 
 

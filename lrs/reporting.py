@@ -22,6 +22,8 @@ from lrs.tenancy import Tenants
 ROWS_MAX = 10_000
 ROWS_DEFAULT = 1_000
 REPORTS = ("completion", "progress")
+# As many as one question to the store may name (SQLite: 32,766 values, PostgreSQL: 65,535).
+_WITHOUT_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class Reporter:
             subjects = (subject,)
         return ViewFilter(
             subjects=subjects,
-            without=reading.denied,
+            # Beyond, they are left out when their names are not opened: a page is shorter then.
+            without=reading.denied if len(reading.denied) <= _WITHOUT_MAX else frozenset(),
             activity=query.activity,
             cohort=query.cohort,
             since_us=query.since_us,

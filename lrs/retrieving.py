@@ -128,7 +128,7 @@ class Retriever:
         people: tuple[int, ...] = ()
         sent_by: UUID | None = None
         if query.agent is not None:
-            subject = self.vault.read(store.tenant).lookup([query.agent]).get(query.agent)
+            subject = self._readable(store.tenant, query.agent)
             sent_by = self._credential(store.tenant, query.agent) if query.related_agents else None
             if subject is None and sent_by is None:
                 return None
@@ -153,6 +153,12 @@ class Retriever:
             ascending=query.ascending,
             after=query.after,
         )
+
+    def _readable(self, tenant: str, agent: Identifier) -> UUID | None:
+        """The subject of an identifier, unless it may not be read: then it is like nobody's."""
+        reading = self.vault.read(tenant)
+        subject = reading.lookup([agent]).get(agent)
+        return None if subject in reading.denied else subject
 
     def _credential(self, tenant: str, agent: Identifier) -> UUID | None:
         """The tenant's credential that is asked for as an authority (1.0.3 Data 2.4.9), if it is one."""

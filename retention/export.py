@@ -26,12 +26,14 @@ import orjson
 from lrs.attachments import Attachment, Attachments
 from lrs.documenting.reading import Owned, owned, rows_of
 from lrs.domain.attachments import attachments_of, hash_of, is_signature
-from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound
+from lrs.domain.corrections import Correction
+from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable, NotFound, ReadingDenied, Refused
 from lrs.domain.events import StatementRecorded, StatementWithAttachments
 from lrs.domain.filters import EXACT, EXCHANGE_OWNER, OWNER, RELATED
 from lrs.domain.instants import timestamp_text
 from lrs.domain.requests import DataSubjectRequest
 from lrs.domain.sealing import Corrupt, Place, Plain, Sealed, Unavailable
+from lrs.domain.subjects import Standing, Subject
 from lrs.opening import Opened, Opener, check_not_corrupt
 from lrs.ports import Clock, DocumentRow, TenantStore, Vault, ViewFilter
 from lrs.projections.learning import LEARNING
@@ -46,6 +48,8 @@ PART_BYTES_MAX = 1024 * 1024
 _PAGE = 500
 _ROWS_MAX = 100_000
 _REQUESTS_MAX = 1_000
+# A person's standing may change while an export runs; it is made afresh then.
+_ATTEMPTS_MAX = 5
 
 
 class SealingSink(RawIOBase):
@@ -102,9 +106,31 @@ class Exporter:
     attachments: Attachments
 
     def export(self, tenant: str, request: DataSubjectRequest) -> dict[str, Any]:
-        """Make the package of a request; what it holds, counted. Again: from the start."""
+        """Make the package of a request; what it holds, counted. Again: from the start. ReadingDenied,
+        NotFound."""
         store = self.tenants.store(tenant)
-        store.requests.drop_package(request.id)
+        for _ in range(_ATTEMPTS_MAX):
+            store.requests.drop_package(request.id)
+            before = self._readable(tenant, request)
+            held = self._made(store, request)
+            try:
+                if self._readable(tenant, request) == before:
+                    return held
+            except Refused:
+                store.requests.drop_package(request.id)
+                raise
+        raise KeyStoreUnavailable("the person's standing keeps changing: try again")
+
+    def _readable(self, tenant: str, request: DataSubjectRequest) -> list[Standing]:
+        """How they stand, so that a package that was made over a change is made again: one that left out what was
+        not to be read would say that there is nothing. ReadingDenied."""
+        stand = self.vault.standings(tenant, request.subjects)
+        if any(one.denied and not one.ending for one in stand):
+            raise ReadingDenied("reading is restricted, or an erasure waits: lift it, or take it back, first")
+        return stand
+
+    def _made(self, store: TenantStore, request: DataSubjectRequest) -> dict[str, Any]:
+        tenant = store.tenant
         catch_up(store, self.opener)
         sink = SealingSink(self.vault, store, request.id, self._owners(tenant, request))
         upto = store.statements.head().position
@@ -131,9 +157,10 @@ class Exporter:
             months=dict(sorted(months.items())),
         )
         rows, requests = records.rows(), self._requests(records.store, request.subjects)
+        corrections = self._corrections(records.store, request.subjects)
         with zipfile.ZipFile(cast("Any", sink), "w", zipfile.ZIP_DEFLATED) as package:
             with package.open("export.json", "w", force_zip64=True) as file:
-                for piece in _json(summary, records, rows, requests):
+                for piece in _json(summary, records, rows, requests, corrections):
                     file.write(piece)
             with package.open("index.html", "w", force_zip64=True) as file:
                 pieces = page(
@@ -181,6 +208,21 @@ class Exporter:
             }
             for row in listed
             if set(subjects) & set(cast("DataSubjectRequest", application.repository.get(row.id)).subjects)
+        ]
+
+    def _corrections(self, store: TenantStore, subjects: tuple[UUID, ...]) -> list[dict[str, Any]]:
+        """That the person was called otherwise before, and since when not: all above is shown corrected."""
+        application = self.tenants.application(store.tenant)
+        known = (application.get_or_none(subject) for subject in subjects)
+        made = [one for subject in known if isinstance(subject, Subject) for one in subject.corrections]
+        asked = {one.request: cast("DataSubjectRequest", application.repository.get(one.request)) for one in made}
+        return [
+            {
+                "at": one.at.isoformat(),
+                "request": str(one.request),
+                "corrected": asked[one.request].detail["corrects"],
+            }
+            for one in sorted(made, key=lambda one: one.at)
         ]
 
     def package(self, tenant: str, request: UUID) -> Iterator[bytes]:
@@ -263,7 +305,10 @@ class _Records:
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """What programs kept about the person: state and profiles."""
-        return map(_document, owned(self.vault, self.store, self.kept))
+        corrections = {one: self.opener.correction(self.store, one) for one in self.subjects}
+        return (
+            _document(one, corrections.get(one.head.owner)) for one in owned(self.vault, self.store, self.kept)
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """The person's rows of the reports."""
@@ -291,15 +336,16 @@ class _Records:
             after = positions[-1]
 
 
-def _document(one: Owned) -> dict[str, Any]:
+def _document(one: Owned, correction: Correction | None) -> dict[str, Any]:
     """A document: its content as text, where it is one, else in base64."""
     of = one.head.context
+    agent = of.agent if correction is None or of.agent is None else correction.over(of.agent)
     said = {
         "resource": of.resource.value,
         "id": one.head.id,
         "activity": of.activity,
         "registration": of.registration,
-        "agent": of.agent,
+        "agent": agent,
         "content_type": one.head.content_type,
         "etag": one.head.etag,
         "bytes": one.head.length,
@@ -321,7 +367,11 @@ _ADDED = frozenset({"actor", "object", "exchange_id"})
 
 
 def _json(
-    summary: Summary, records: _Records, rows: list[dict[str, Any]], requests: list[dict[str, Any]]
+    summary: Summary,
+    records: _Records,
+    rows: list[dict[str, Any]],
+    requests: list[dict[str, Any]],
+    corrections: list[dict[str, Any]],
 ) -> Iterator[bytes]:
     """export.json, a record at a time."""
     head = {
@@ -333,6 +383,7 @@ def _json(
         "agents": summary.agents,
         "report_rows": rows,
         "requests": requests,
+        "corrections": corrections,
     }
     yield orjson.dumps(head)[:-1]
     lists = {

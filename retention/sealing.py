@@ -13,7 +13,7 @@ def seal_for(vault: Vault, tenant: str, subject: UUID, place: Place, data: bytes
     """``data`` sealed, or None while the subject is being erased or after. KeyStoreUnavailable."""
     for _ in range(_ATTEMPTS_MAX):
         reading = vault.read(tenant)
-        if subject in reading.denied or vault.destroyed(tenant, subject):
+        if subject in reading.erasing or vault.destroyed(tenant, subject):
             return None
         try:
             return reading.seal([subject], Category.IDENTITY, "", place, data)

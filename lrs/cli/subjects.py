@@ -10,10 +10,12 @@ from uuid import UUID
 import orjson
 import typer
 
-from api.parameters import agent_parameter
+from api.dsar import correction_of
+from api.parameters import agent_parameter, identified_agent
 from lrs.bootstrap import System, verify
 from lrs.cli.output import AgentJson, AsJson, TenantName, exit_codes, opened_system, out, show
 from lrs.domain.agents import Identifier
+from lrs.domain.corrections import Correction
 from lrs.domain.errors import Failed, InvalidRequest, Refused
 from lrs.domain.requests import Kind, Status
 from retention.certificates import LOG, check_certificate, parse_public_key
@@ -63,7 +65,86 @@ def erase_subject(
         show(as_json, content | {"certificates": proofs}, lambda: _tell_erasure(content, proofs))
 
 
+Reason = Annotated[str | None, typer.Option(help="Kept sealed with the request.")]
+
+
+@subjects.command("withdraw", epilog="Example: lrs subject withdraw 0b1c… --tenant acme")
+def withdraw_erasure(request: UUID, tenant: TenantName, as_json: AsJson = False) -> None:
+    """Take back an erasure that waits: the person is as before."""
+    with opened_system() as system:
+        content = described(system.rights.withdraw(system.tenants.check(tenant), request))
+        show(as_json, content, lambda: out.print(f"Request {content['id']} is taken back."))
+
+
+@subjects.command("hold", epilog="""Example: lrs subject hold --tenant acme --agent '{"mbox":"mailto:a@b.org"}'""")
+def hold_subject(tenant: TenantName, agent: AgentJson, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Let nothing of a person be destroyed until released."""
+    _decide(tenant, Kind.HOLD, agent, reason, as_json)
+
+
+@subjects.command(
+    "release", epilog="""Example: lrs subject release --tenant acme --agent '{"mbox":"mailto:a@b.org"}'"""
+)
+def release_subject(tenant: TenantName, agent: AgentJson, reason: Reason = None, as_json: AsJson = False) -> None:
+    """End a hold."""
+    _decide(tenant, Kind.RELEASE, agent, reason, as_json)
+
+
+@subjects.command(
+    "restrict", epilog="""Example: lrs subject restrict --tenant acme --agent '{"mbox":"mailto:a@b.org"}'"""
+)
+def restrict_subject(
+    tenant: TenantName,
+    agent: AgentJson,
+    lift: Annotated[bool, typer.Option("--lift", help="End the restriction.")] = False,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let nobody read what is held on a person, and destroy nothing, until it is lifted."""
+    _decide(tenant, Kind.RESTRICT, agent, reason, as_json, lift=lift)
+
+
+@subjects.command(
+    "correct",
+    epilog="""Example: lrs subject correct --tenant acme --agent '{"mbox":"mailto:a@b.org"}' --name Ada""",
+)
+def correct_subject(
+    tenant: TenantName,
+    agent: AgentJson,
+    name: Annotated[str | None, typer.Option(help="The name from now on.")] = None,
+    to: Annotated[str | None, typer.Option(help="An Agent in JSON with the identifier from now on.")] = None,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a person under another name or identifier from now on, in everything."""
+    _decide(tenant, Kind.CORRECT, agent, reason, as_json, renamed=(name, to))
+
+
+def _decide(
+    tenant: str,
+    kind: Kind,
+    agent: str,
+    reason: str | None,
+    as_json: bool,
+    *,
+    lift: bool = False,
+    renamed: tuple[str | None, str | None] | None = None,
+) -> None:
+    with opened_system() as system:
+        correction = None
+        if renamed is not None:
+            name, to = renamed
+            become = None if to is None else identified_agent(to, "--to")
+            correction = correction_of(name, become, system.settings.public_url)
+        content = _run_request(system, tenant, kind, agent, reason, lift=lift, correction=correction)
+        show(as_json, content, lambda: out.print(f"Request {content['id']} is {content['status']}."))
+
+
 def _tell_erasure(content: dict[str, Any], proofs: list[dict[str, Any]]) -> None:
+    if content["status"] == Status.OPEN:
+        out.print(f"Nobody can read it any more. It is erased at {content['detail']['erases_at']}; until then")
+        out.print(f"`lrs subject withdraw {content['id']}` takes it back.")
+        return
     if not proofs:
         out.print("Nobody is known by this identifier: there was nothing to erase.")
     for proof in proofs:
@@ -72,12 +153,22 @@ def _tell_erasure(content: dict[str, Any], proofs: list[dict[str, Any]]) -> None
     out.print(f"Request {content['id']} is {content['status']}.")
 
 
-def _run_request(system: System, tenant: str, kind: Kind, agent: str, reason: str | None) -> dict[str, Any]:
-    """Open a request and run it here, unless the service takes it up first; then wait for that."""
+def _run_request(
+    system: System,
+    tenant: str,
+    kind: Kind,
+    agent: str,
+    reason: str | None,
+    *,
+    lift: bool = False,
+    correction: Correction | None = None,
+) -> dict[str, Any]:
+    """Open a request and run it here, unless the service takes it up first; then wait for that, but not for an
+    erasure that waits itself."""
     system.tenants.check(tenant)
-    opened = system.rights.open(tenant, kind, [_agent(agent)], reason=reason)
+    opened = system.rights.open(tenant, kind, [_agent(agent)], reason=reason, lift=lift, correction=correction)
     request = opened
-    while request.status in {Status.OPEN, Status.RUNNING}:
+    while not request.is_ended and not (request.erases_at and request.status is Status.OPEN):
         if system.rights.run_next(tenant, opened.id) is None:
             time.sleep(_REQUEST_POLL_SECONDS)
         request = system.rights.get(tenant, opened.id)

@@ -6,6 +6,7 @@ import typer
 
 from lrs.cli.output import AsJson, TenantName, opened_system, out, show, show_table
 from lrs.domain.errors import InvalidRequest
+from lrs.domain.policies import EXPIRING, Policy
 
 tenants = typer.Typer(help="Subscribers, each with a store of its own.", no_args_is_help=True)
 credentials = typer.Typer(help="Keys and secrets that act for a tenant.", no_args_is_help=True)
@@ -41,6 +42,39 @@ def delete_tenant(
             raise InvalidRequest("this destroys every key of the tenant for ever: say --yes")
         system.tenants.delete(name)
         show(as_json, {"tenant": name, "deleted": True}, lambda: out.print(f"Tenant {name} is gone."))
+
+
+@tenants.command("policy", epilog="Example: lrs tenant policy acme --cooling-days 14 --keep learning=1825")
+def tenant_policy(
+    name: str,
+    cooling_days: Annotated[int | None, typer.Option(help="An erasure can be taken back so long; 0: not.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="CATEGORY=DAYS; may be given several times.")] = None,
+    forever: Annotated[list[str] | None, typer.Option(help="A category that is kept for ever.")] = None,
+    compaction_days: Annotated[int | None, typer.Option(help="What is dead is compacted after these.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a tenant has decided, or decide what is given; the rest stays as it is."""
+    with opened_system() as system:
+        facts = system.tenants.policy(name).facts()
+        if set(forever or ()) - set(EXPIRING):
+            raise InvalidRequest(f"--forever: one of {', '.join(EXPIRING)}")
+        kept = {one: days for one, days in facts["retention_days"].items() if one not in (forever or ())}
+        given = {"cooling_days": cooling_days, "compaction_days": compaction_days}
+        decided = facts | {one: days for one, days in given.items() if days is not None}
+        policy = Policy.parse(decided | {"retention_days": kept | dict(map(_kept, keep or []))})
+        if policy.facts() != facts:
+            system.tenants.decide(name, policy)
+        shown = policy.facts()
+        rows = [[one, str(days)] for one, days in shown.items() if one != "retention_days"]
+        rows += [[f"keep {one}", str(days)] for one, days in shown["retention_days"].items()]
+        show(as_json, {"tenant": name} | shown, lambda: show_table(f"Policy of {name}", ["", "days"], rows))
+
+
+def _kept(text: str) -> tuple[str, int]:
+    category, equals, days = text.partition("=")
+    if not equals or not days.isdecimal():
+        raise InvalidRequest("--keep: a category and days, like learning=1825")
+    return category, int(days)
 
 
 @credentials.command("create", epilog="Example: lrs credential create --tenant acme --scope statements/write")

@@ -39,7 +39,7 @@ class There:
 
 
 def known(head: Head | EventCorrupt | None, owner: UUID, asked: Change, row: DocumentRow) -> There:
-    """What is there, by its head. EventCorrupt; StaleFence when the owner was denied or erased since the fence was
+    """What is there, by its head. EventCorrupt; StaleFence when the owner's erasure began since the fence was
     read."""
     if isinstance(head, EventCorrupt):
         raise head
@@ -54,7 +54,7 @@ def whole(vault: Vault, store: TenantStore, owner: UUID, asked: Change, place: b
     found = store.documents.one(place)
     if found is None:
         return None
-    opened = open_document(vault, store.tenant, found)
+    opened = open_document(vault, store.tenant, found, inside=True)
     if opened is None:
         raise StaleFence
     head, data = opened

@@ -40,7 +40,7 @@ class DocumentClearer:
         """One transaction's worth; whether there may be more."""
         reading = self.vault.read(store.tenant)
         owner = self.owners.known(store.tenant, reading, context)
-        if owner in reading.denied:
+        if owner in reading.erasing:
             raise SubjectBusy(BUSY)
         rows = None if owner is None else next(pages(store, reading, owner, context), None)
         if rows:

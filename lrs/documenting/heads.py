@@ -66,21 +66,25 @@ def place_of(stream: UUID, version: int, part: str) -> Place:
     return Place(stream, version, part, DocumentStored.TOPIC)
 
 
-def open_heads(vault: Vault, tenant: str, rows: Sequence[DocumentRow]) -> list[Head | EventCorrupt | None]:
-    """The heads of these rows in one go; None for whose owner was erased or may not be read, and the alarm where
-    one is damaged. KeyStoreUnavailable."""
+def open_heads(
+    vault: Vault, tenant: str, rows: Sequence[DocumentRow], *, inside: bool = False
+) -> list[Head | EventCorrupt | None]:
+    """The heads of these rows in one go; None for whose owner was erased or may not be read (``inside``: is being
+    erased), and the alarm where one is damaged. KeyStoreUnavailable."""
     sealed = [(place_of(row.stream, row.version, HEAD), row.head) for row in rows]
-    return [unpack(data) if isinstance(data, bytes) else data for data in _opened(vault, tenant, sealed)]
+    return [unpack(data) if isinstance(data, bytes) else data for data in _opened(vault, tenant, sealed, inside)]
 
 
-def open_document(vault: Vault, tenant: str, found: StoredDocument) -> tuple[Head, bytes] | None:
+def open_document(
+    vault: Vault, tenant: str, found: StoredDocument, *, inside: bool = False
+) -> tuple[Head, bytes] | None:
     """Head and content, both from the log. None, EventCorrupt, KeyStoreUnavailable as above."""
     event = _decoded(found.event)
     sealed = [
         (place_of(event.originator_id, event.originator_version, HEAD), event.head),
         (place_of(event.originator_id, event.originator_version, CONTENT), event.content),
     ]
-    head, content = _opened(vault, tenant, sealed)
+    head, content = _opened(vault, tenant, sealed, inside)
     for one in (head, content):
         if isinstance(one, EventCorrupt):
             raise one
@@ -99,9 +103,9 @@ def _decoded(stored: StoredEvent | None) -> DocumentStored:
 
 
 def _opened(
-    vault: Vault, tenant: str, sealed: Sequence[tuple[Place, Sealed]]
+    vault: Vault, tenant: str, sealed: Sequence[tuple[Place, Sealed]], inside: bool
 ) -> list[bytes | EventCorrupt | None]:
-    return [_plain(outcome) for outcome in vault.open_many(tenant, sealed)]
+    return [_plain(outcome) for outcome in vault.open_many(tenant, sealed, inside=inside)]
 
 
 def _plain(outcome: Outcome) -> bytes | EventCorrupt | None:

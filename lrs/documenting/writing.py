@@ -9,6 +9,10 @@
    stored and the other hears 412; nobody's change is lost unseen.
 
 Of several changes of one document in a group one goes first; the others look at what it left.
+
+Of a person who may not be read, documents are changed like others' and preconditions are held against what is
+there, although a GET finds nothing: who sends If-None-Match hears 412 rather than that he writes over something
+unseen, which is to be there again when reading is allowed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -161,7 +165,7 @@ class DocumentWriter:
         busy: list[Waiting] = []
         for one in asked:
             one.owner = self._owners.known(store.tenant, reading, one.change.context)
-            if one.owner not in reading.denied:
+            if one.owner not in reading.erasing:
                 ready.append(one)
             elif _late(one.submission, BUSY_SECONDS_MAX):
                 one.submission.fail(SubjectBusy(BUSY))
@@ -176,7 +180,7 @@ class DocumentWriter:
         places = [_place(reading, one) or b"" for one in of_known]
         rows = store.documents.rows(places)
         found = [(one, rows[place]) for one, place in zip(of_known, places, strict=True) if place in rows]
-        heads = open_heads(self._vault, store.tenant, [row for _, row in found])
+        heads = open_heads(self._vault, store.tenant, [row for _, row in found], inside=True)
         for (one, row), head in zip(found, heads, strict=True):
             assert one.owner is not None
             try:

@@ -113,6 +113,42 @@ class LimitExceeded(Refused):
     code = "limit-exceeded"
 
 
+class LegalHold(Refused):
+    """The person's records are under a legal hold: nothing of them may be destroyed."""
+
+    code = "legal-hold"
+
+
+class ErasureBegun(Refused):
+    """The person is being erased, or was: it is too late for this."""
+
+    code = "erasure-begun"
+
+
+class ErasureWithdrawn(Refused):
+    """The erasure was taken back before it began."""
+
+    code = "withdrawn"
+
+
+class ReadingDenied(Refused):
+    """The person's records may not be read now: they are restricted, or their erasure waits to begin."""
+
+    code = "reading-denied"
+
+
+class IdentifierTaken(Refused):
+    """The new identifier names another person already."""
+
+    code = "identifier-taken"
+
+
+class Superseded(Refused):
+    """A newer request about the same person decided otherwise, and was done first."""
+
+    code = "superseded"
+
+
 class SubjectBusy(Failed):
     """The person's erasure is under way; what is written about them waits and then resolves afresh."""
 

@@ -5,7 +5,9 @@
     running   done, refused, failed    it ends
     running   running                  a crash is over: a worker takes it up again
 
-Taking up a running request again is how a crash is survived: the steps of each kind are idempotent.
+Taking up a running request again is how a crash is survived: the steps of each kind are idempotent. An erasure
+with a time (``erases_at``) stays open until then; who takes it back before is faster or slower than the worker by
+one version of this stream, so that only one of the two goes on.
 """
 
 from collections.abc import Mapping
@@ -23,10 +25,19 @@ DUE_DAYS = 30
 
 
 class Kind(StrEnum):
-    """Which right is exercised: GDPR articles 15 and 20 (export), 17 (erase)."""
+    """Which right is exercised: GDPR articles 15 and 20 (export), 16 (correct), 17 (erase), 18 (restrict); and
+    what keeps an erasure back (hold, release: article 17(3))."""
 
     EXPORT = "export"
     ERASE = "erase"
+    CORRECT = "correct"
+    RESTRICT = "restrict"
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+# Of two requests on one person the newer one stands, whichever is carried out first.
+AXES = (frozenset({Kind.RESTRICT}), frozenset({Kind.HOLD, Kind.RELEASE}))
 
 
 class Status(StrEnum):
@@ -62,6 +73,18 @@ class DataSubjectRequest(Aggregate):
         reason: Sealed | None
         credential: UUID | None
 
+    class Specified(Aggregate.Event):
+        """What exactly was asked for: ``facts`` name no person, what does is in ``content``, sealed."""
+
+        TOPIC = "request-specified/1"
+        facts: dict[str, Any]
+        content: Sealed | None
+
+        def apply(self, aggregate: "DataSubjectRequest") -> None:
+            """Known from the beginning."""
+            aggregate.detail |= self.facts
+            aggregate.content = self.content
+
     class Moved(Aggregate.Event):
         """It came a step further; ``detail`` holds counts and codes, never a person's data."""
 
@@ -82,6 +105,7 @@ class DataSubjectRequest(Aggregate):
         self.credential = credential
         self.status = Status.OPEN
         self.detail: dict[str, Any] = {}
+        self.content: Sealed | None = None
         self.history: list[tuple[datetime, str]] = []
 
     @classmethod
@@ -111,6 +135,21 @@ class DataSubjectRequest(Aggregate):
     def due_at(self) -> datetime:
         """When the law wants it answered."""
         return self.created_on + timedelta(days=DUE_DAYS)
+
+    @property
+    def erases_at(self) -> datetime | None:
+        """When an erasure begins that waits first."""
+        said = self.detail.get("erases_at")
+        return None if said is None else datetime.fromisoformat(said)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more comes."""
+        return not TRANSITIONS[self.status]
+
+    def specify(self, at: datetime, facts: Mapping[str, Any], content: Sealed | None = None) -> None:
+        """Say what exactly is asked for, before it is taken up."""
+        self.trigger_event(self.Specified, facts=dict(facts), content=content, timestamp=at)
 
     def move(self, status: Status, at: datetime, **detail: Any) -> None:
         """Go to ``status``. ValueError where the table has no such step: a fault of ours, not a caller's."""

@@ -1,22 +1,31 @@
 """The subject: one person (or identified group) that a tenant's records are about, under a random id.
 
-    state     may become       by                       reads   writes
-    live      erasing          an erasure begins        yes     yes
-    erasing   erased           its keys are destroyed   no      wait, then go to a new subject
-    erased    -                                         no      go to a new subject
+    state     may become          by                                                   reads   writes
+    live      pending             an erasure is asked for that waits first             yes     yes
+              erasing             an erasure begins
+    pending   live                the last erasure that waited is taken back           no      yes
+              erasing             the first one's time has come
+    erasing   erased              its keys are destroyed                               no      wait, then go to
+    erased    -                                                                        no      a new subject
+
+    flag         set and taken away     while it is set
+    restricted   live, pending          no reads; writes as ever; nothing is destroyed
+    held         live, pending          no erasure begins or waits, no retention ends
 
 The vault decides the state, for it must hold in every process at once; this aggregate records what happened.
 It must not know names or identifiers: those are inside ``Sealed`` parts.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
+from lrs.domain.errors import LegalHold
 from lrs.domain.sealing import Sealed
 
 
@@ -24,12 +33,14 @@ class State(StrEnum):
     """Where a subject is in its life; the table above is the whole of it."""
 
     LIVE = "live"
+    PENDING = "pending"
     ERASING = "erasing"
     ERASED = "erased"
 
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.LIVE: frozenset({State.ERASING}),
+    State.LIVE: frozenset({State.PENDING, State.ERASING}),
+    State.PENDING: frozenset({State.LIVE, State.ERASING}),
     State.ERASING: frozenset({State.ERASED}),
     State.ERASED: frozenset(),
 }
@@ -38,6 +49,77 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 def may_become(now: State, then: State) -> bool:
     """Whether the life cycle has this step."""
     return then in TRANSITIONS[now]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a subject stands. Each method is a step of the tables above: the standing after it, the same one where
+    there is nothing to do, or nothing to be done any more.
+
+    ``waiting`` are the erasure requests whose time has not come; ``corrected`` is the version on the subject's
+    stream of the correction in force, 0 without one; ``changed`` is where the fence stood after the last step.
+    """
+
+    state: State = State.LIVE
+    restricted: bool = False
+    held: bool = False
+    waiting: frozenset[UUID] = frozenset()
+    corrected: int = 0
+    changed: int = 0
+
+    @property
+    def ending(self) -> bool:
+        """Whether its erasure has begun: there is no way back."""
+        return self.state in (State.ERASING, State.ERASED)
+
+    @property
+    def denied(self) -> bool:
+        """Whether nothing of it may be read."""
+        return self.state is not State.LIVE or self.restricted
+
+    def wait(self, request: UUID) -> "Standing":
+        """An erasure was asked for that begins later. LegalHold."""
+        if self.ending:
+            return self
+        if self.held:
+            raise LegalHold("the person is under a legal hold")
+        return replace(self, state=State.PENDING, waiting=self.waiting | {request})
+
+    def take_back(self, request: UUID) -> "Standing":
+        """That erasure will not be; others may wait still."""
+        if self.ending:
+            return self
+        waiting = self.waiting - {request}
+        return replace(self, state=State.PENDING if waiting else State.LIVE, waiting=waiting)
+
+    def begin_erasure(self) -> "Standing":
+        """No read and no new key from here on, for ever. LegalHold."""
+        if self.ending:
+            return self
+        if self.held:
+            raise LegalHold("the person is under a legal hold")
+        return replace(self, state=State.ERASING, waiting=frozenset())
+
+    def hold(self, *, held: bool) -> "Standing":
+        """Nothing may be destroyed; or it may again."""
+        return self if self.ending else replace(self, held=held)
+
+    def restrict(self, *, restricted: bool) -> "Standing":
+        """Nothing may be read; or it may again."""
+        return self if self.ending else replace(self, restricted=restricted)
+
+    def correct(self, number: int) -> "Standing":
+        """The correction of this version, or a later one, is in force."""
+        return self if self.ending else replace(self, corrected=max(number, self.corrected))
+
+
+class Corrected(NamedTuple):
+    """That a person was corrected: the version on the stream, when, by which request, and how, sealed."""
+
+    version: int
+    at: datetime
+    request: UUID
+    sealed: Sealed
 
 
 class Subject(Aggregate):
@@ -59,6 +141,18 @@ class Subject(Aggregate):
         def apply(self, aggregate: "Subject") -> None:
             """One agent object more."""
             aggregate.agents += 1
+
+    class AgentCorrected(Aggregate.Event):
+        """The person is called otherwise: a ``Correction``, the whole of what is in force from here on."""
+
+        TOPIC = "agent-corrected/1"
+        request: UUID
+        sealed: Sealed
+
+        def apply(self, aggregate: "Subject") -> None:
+            """When it was, and by which request."""
+            made = Corrected(self.originator_version, self.timestamp, self.request, self.sealed)
+            aggregate.corrections.append(made)
 
     class ErasureCompleted(Aggregate.Event):
         """The keys are destroyed and nothing is left in the live system; ``certificate`` names no person."""
@@ -87,6 +181,7 @@ class Subject(Aggregate):
         self.state = State.LIVE
         self.agents = 0
         self.certificates: list[dict[str, Any]] = []
+        self.corrections: list[Corrected] = []
 
     @classmethod
     def register(cls, subject: UUID, at: datetime) -> Self:
@@ -101,6 +196,10 @@ class Subject(Aggregate):
             originator_id=subject, originator_version=number, timestamp=at, sealed=sealed
         )
         return event
+
+    def correct(self, request: UUID, sealed: Sealed, at: datetime) -> None:
+        """Record a correction; its version is the subject's then."""
+        self.trigger_event(self.AgentCorrected, request=request, sealed=sealed, timestamp=at)
 
     def complete_erasure(self, request: UUID, certificate: dict[str, Any], at: datetime) -> None:
         """Record the end of an erasure with its certificate; a second time adds nothing."""

@@ -1,12 +1,13 @@
 """The vault: keys, people and seals."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
 from lrs.domain.sealing import Category, Destroyed, Fate, Outcome, Part, Place, Sealed, Slot
+from lrs.domain.subjects import Standing
 
 
 class StaleFence(Exception):
@@ -36,12 +37,22 @@ class Reading(Protocol):
         """Subjects that may not be read now."""
         ...
 
+    @property
+    def erasing(self) -> frozenset[UUID]:
+        """Those among them about whom nothing may be written either."""
+        ...
+
     def lookup(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
         """The subjects that these identifiers are known to name; unknown ones are absent."""
         ...
 
     def enrol(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
         """The subject of every identifier; unknown ones get a new random subject. StaleFence."""
+        ...
+
+    def enter(self, subject: UUID, identifier: Identifier) -> None:
+        """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads
+        to another; StaleFence, also for a subject being erased."""
         ...
 
     def ensure(self, slots: Iterable[Slot]) -> None:
@@ -99,8 +110,24 @@ class Vault(Protocol):
         self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, inside: bool = False
     ) -> list[Outcome]:
         """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
-        whoever asks again while the fence stands. ``inside`` is for indexes and views, which hold what is
-        denied, too, and leave it out when they are read: such items open as if nothing was denied."""
+        whoever asks again while the fence stands. With ``inside``, for comparing and folding and never for an
+        answer, only they are denied who are being erased."""
+        ...
+
+    def open_corrected(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]]
+    ) -> tuple[list[Outcome], Mapping[UUID, int]]:
+        """As with ``keep``, and by subject the version of the correction in force, which is known without
+        asking."""
+        ...
+
+    def take(self, tenant: str, subjects: Sequence[UUID], step: Callable[[Standing], Standing]) -> list[Standing]:
+        """A step of each of these subjects: all of them or, with the step's error, none. How they stand then. The
+        fence moves if that changed. Who is not known is passed over."""
+        ...
+
+    def standings(self, tenant: str, subjects: Sequence[UUID]) -> list[Standing]:
+        """How these stand now; who is not known is passed over."""
         ...
 
     def fates(self, tenant: str, items: Sequence[Sealed]) -> list[tuple[Fate, ...]]:
@@ -121,7 +148,7 @@ class Vault(Protocol):
         ...
 
     def begin_erasure(self, tenant: str, subject: UUID) -> None:
-        """Deny reads and mint nothing more for the subject; idempotent."""
+        """Deny reads and mint nothing more for the subject; idempotent. LegalHold."""
         ...
 
     def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:

@@ -2,7 +2,9 @@
 
 A statement that is voided, erased or not about a learner at an activity says nothing. A voiding statement makes
 its target's row be folded again from the index, so that every view is a function of the statements that stand.
-Whose reading is denied for the time being is folded like anybody: their rows are left out when a report is read.
+
+People who may not be read are folded like others: a row holds numbers under a random id, no report shows it, and
+when reading is allowed again it is as if nothing had been.
 """
 
 from collections.abc import Sequence

@@ -176,13 +176,13 @@ class Recorder:
         reading: Reading, group: list[Submission], known: dict[UUID, Recorded]
     ) -> tuple[list[Submission], list[Submission]]:
         """Requests that can go on, and those about somebody whose erasure is under way."""
-        if not reading.denied:
+        if not reading.erasing:
             return group, []
         ready: list[Submission] = []
         waiting: list[Submission] = []
         for submission in group:
             people = {m.identifier for d in submission.drafts if d.id not in known for m in d.parts.mentions}
-            busy = reading.denied.intersection(reading.lookup(people).values())
+            busy = reading.erasing.intersection(reading.lookup(people).values())
             late = time.monotonic() - submission.submitted > BUSY_SECONDS_MAX
             if busy and late:
                 submission.fail(SubjectBusy("a person in this record is being erased: try again in a moment"))

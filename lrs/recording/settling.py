@@ -1,7 +1,8 @@
 """The same id twice: is it the same record (fine, stored once) or another one (a conflict)?
 
-Compared is what can still be opened. An erased person in the stored record is no conflict; a record whose body
-is erased keeps its id reserved: sending it again is acknowledged and stores nothing.
+Compared is what can still be opened, as it was sent: also of people who may not be read now, for nobody is told
+more than whether it is what he sends. An erased person in the stored record is no conflict; a record whose body is
+erased keeps its id reserved: sending it again is acknowledged and stores nothing.
 """
 
 import copy
@@ -32,13 +33,13 @@ class Settler:
 
     def same_as_stored(self, draft: Draft, recorded: Recorded) -> bool:
         """Whether the draft is what is stored under its id, as far as that can be opened."""
-        opened = self._opener.bodies(self._store, [recorded])
+        opened = self._opener.bodies(self._store, [recorded], inside=True)
         check_not_corrupt(opened)
         if not opened or draft.is_statement != isinstance(opened[0].event, StatementRecorded):
             return False
         if opened[0].body is None:
             return True
-        agents = self._opener.agents(self._store, opened[0].event.people)
+        agents = self._opener.agents_as_sent(self._store, opened[0].event.people)
         return self._compare(draft, opened[0], agents)
 
     def _compare(self, draft: Draft, stored: Opened, agents: Mapping[AgentRef, dict[str, Any] | None]) -> bool:

@@ -47,6 +47,8 @@ _KINDS: Final = {
     "export": "Copy of the data (articles 15 and 20)",
     "correct": "Correction (article 16)",
     "erase": "Erasure (article 17)",
+    "hold": "Legal hold (article 17(3))",
+    "release": "End of a legal hold",
     "restrict": "Restriction (article 18)",
 }
 _YES_NO: Final = {True: "yes", False: "no"}

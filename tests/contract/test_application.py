@@ -324,13 +324,15 @@ def examples() -> dict[str, Any]:
     """One event of every topic, with every property in use."""
     subject = Subject.register(ADA, START)
     subject.complete_erasure(REQUEST, {"covers": ["mbox", "account"], "keys_destroyed": 3}, LATER)
+    subject.correct(REQUEST, Sealed(b"\x01name"), LATER)  # after the end: the bytes of that one were first
     request = DataSubjectRequest.open(
         REQUEST, Kind.ERASE, (ADA, GRACE), START, reason=Sealed(b"\x01why"), credential=CREDENTIAL
     )
     request.move(Status.RUNNING, LATER, removed={"statement": 4})
+    request.specify(LATER, {"corrects": ["name"]}, Sealed(b"\x01content"))  # the same
     tenant = Tenant.create(UUID(int=0x7E), "acme", START)
     tenant.delete(LATER)
-    tenant.decide(Policy(7, {Category.EXCHANGE: 30}), LATER)  # after the end: the bytes of that one were first
+    tenant.decide(Policy(7, {Category.EXCHANGE: 30}), LATER)  # the same
     credential = Credential.issue(CREDENTIAL, "acme", "key", "ab" * 32, ["all", "reports"], START)
     credential.revoke(LATER)
     events = [
@@ -382,7 +384,7 @@ def event_classes() -> list[type[CanMutateAggregate[Any]]]:
 def test_every_topic_that_exists_has_golden_bytes() -> None:
     defined = {get_topic(one) for one in event_classes()} | PLAIN_EVENTS.keys()
     assert defined == topics_in_the_sources() == golden().keys() == examples().keys()
-    assert len(defined) == 16
+    assert len(defined) == 18
 
 
 def test_no_topic_is_the_path_of_a_module() -> None:

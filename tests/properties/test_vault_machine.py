@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lrs.adapters.vault.vault import KeyVault
-from lrs.domain.errors import NotFound
+from lrs.domain.errors import LegalHold, NotFound
 from lrs.domain.sealing import Category, Denied, Erased, Outcome, Plain
 from lrs.domain.subjects import State
 from lrs.ports import Reading, StaleFence
@@ -34,6 +34,7 @@ NAMES = ("ada", "bob", "eve")
 tenants = st.sampled_from(TENANTS)
 names = st.sampled_from(NAMES)
 instances = st.integers(0, 1)
+WRITABLE = (State.LIVE, State.PENDING)
 categories = st.sampled_from([Category.LEARNING, Category.IDENTITY, Category.EXCHANGE])
 
 
@@ -63,6 +64,9 @@ class VaultMachine(RuleBasedStateMachine):
             self.vaults[0].create_tenant(tenant)
         self.named: dict[tuple[str, str], UUID] = {}
         self.states: dict[tuple[str, UUID], State] = {}
+        self.waiting: dict[tuple[str, UUID], set[UUID]] = {}
+        self.restricted: set[tuple[str, UUID]] = set()
+        self.held: set[tuple[str, UUID]] = set()
         self.kept: list[Kept] = []
         self.readings: list[tuple[str, Reading]] = []
         self.counter = 0
@@ -98,7 +102,7 @@ class VaultMachine(RuleBasedStateMachine):
         owners = [self.named[tenant, name] for name in sorted(who) if (tenant, name) in self.named]
         if not owners:
             return
-        live = all(self.states[tenant, owner] is State.LIVE for owner in owners)
+        live = all(self.states[tenant, owner] in WRITABLE for owner in owners)
         try:
             self.seal_under(self.vaults[instance].read(tenant), tenant, owners, category)
         except StaleFence:
@@ -116,7 +120,7 @@ class VaultMachine(RuleBasedStateMachine):
             self.seal_under(reading, tenant, owners, category)
         except StaleFence:
             now = self.vaults[0].read(tenant).sequence
-            dead = any(self.states[tenant, owner] is not State.LIVE for owner in owners)
+            dead = any(self.states[tenant, owner] not in WRITABLE for owner in owners)
             assert dead or now != reading.sequence
 
     @precondition(lambda self: self.readings)
@@ -143,17 +147,53 @@ class VaultMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.states)
     @rule(data=st.data(), instance=instances)
     def begin_erasure(self, data: Any, instance: int) -> None:
-        tenant, subject = data.draw(st.sampled_from(list(self.states)))
+        tenant, subject = one = data.draw(st.sampled_from(list(self.states)))
+        if one in self.held and self.states[one] in WRITABLE:
+            with pytest.raises(LegalHold):
+                self.vaults[instance].begin_erasure(tenant, subject)
+            return
         self.vaults[instance].begin_erasure(tenant, subject)
-        if self.states[tenant, subject] is State.LIVE:
-            self.states[tenant, subject] = State.ERASING
+        if self.states[one] in WRITABLE:
+            self.states[one] = State.ERASING
+
+    @precondition(lambda self: self.states)
+    @rule(data=st.data(), instance=instances, on=st.booleans())
+    def restrict_or_lift(self, data: Any, instance: int, on: bool) -> None:
+        tenant, subject = one = data.draw(st.sampled_from(list(self.states)))
+        self.vaults[instance].take(tenant, [subject], lambda stands: stands.restrict(restricted=on))
+        if self.states[one] in WRITABLE:
+            (self.restricted.add if on else self.restricted.discard)(one)
+
+    @precondition(lambda self: self.states)
+    @rule(data=st.data(), instance=instances, on=st.booleans())
+    def hold_or_release(self, data: Any, instance: int, on: bool) -> None:
+        tenant, subject = one = data.draw(st.sampled_from(list(self.states)))
+        self.vaults[instance].take(tenant, [subject], lambda stands: stands.hold(held=on))
+        if self.states[one] in WRITABLE:
+            (self.held.add if on else self.held.discard)(one)
+
+    @precondition(lambda self: self.states)
+    @rule(
+        data=st.data(), instance=instances, request=st.sampled_from([UUID(int=1), UUID(int=2)]), on=st.booleans()
+    )
+    def wait_or_take_back(self, data: Any, instance: int, request: UUID, on: bool) -> None:
+        tenant, subject = one = data.draw(st.sampled_from(list(self.states)))
+        waiting, vault = self.waiting.setdefault(one, set()), self.vaults[instance]
+        if on and one in self.held and self.states[one] in WRITABLE:
+            with pytest.raises(LegalHold):
+                vault.take(tenant, [subject], lambda stands: stands.wait(request))
+            return
+        vault.take(tenant, [subject], lambda stands: stands.wait(request) if on else stands.take_back(request))
+        if self.states[one] in WRITABLE:
+            (waiting.add if on else waiting.discard)(request)
+            self.states[one] = State.PENDING if waiting else State.LIVE
 
     @precondition(lambda self: self.states)
     @rule(data=st.data(), instance=instances)
     def destroy(self, data: Any, instance: int) -> None:
         tenant, subject = data.draw(st.sampled_from(list(self.states)))
         vault = self.vaults[instance]
-        if self.states[tenant, subject] is State.LIVE:
+        if self.states[tenant, subject] in WRITABLE:
             with pytest.raises(NotFound):
                 vault.destroy(tenant, subject, AT)
             return
@@ -173,8 +213,14 @@ class VaultMachine(RuleBasedStateMachine):
     # --- what must hold --------------------------------------------------------------------------------------
 
     def expected(self, one: Kept) -> Outcome:
+        owners = [(one.tenant, owner) for owner in one.owners]
+        if any(self.states[owner] is State.LIVE and owner not in self.restricted for owner in owners):
+            return Plain(one.data)
+        return Erased() if all(self.states[owner] is State.ERASED for owner in owners) else Denied()
+
+    def expected_inside(self, one: Kept) -> Outcome:
         states = {self.states[one.tenant, owner] for owner in one.owners}
-        if State.LIVE in states:
+        if states & set(WRITABLE):
             return Plain(one.data)
         return Denied() if State.ERASING in states else Erased()
 
@@ -185,8 +231,11 @@ class VaultMachine(RuleBasedStateMachine):
         for tenant in TENANTS:
             mine = [one for one in self.kept if one.tenant == tenant]
             expected = [self.expected(one) for one in mine]
+            inside = [self.expected_inside(one) for one in mine]
             for vault in self.vaults:
-                assert vault.open_many(tenant, [one.item for one in mine]) == expected
+                items = [one.item for one in mine]
+                assert vault.open_many(tenant, items, inside=True) == inside
+                assert vault.open_many(tenant, items, keep=True) == expected
 
     @invariant()
     def the_directory_knows_the_living_and_nobody_else(self) -> None:
@@ -194,13 +243,15 @@ class VaultMachine(RuleBasedStateMachine):
             return
         for tenant in TENANTS:
             known = {mbox(name): subject for (of, name), subject in self.named.items() if of == tenant}
-            erasing = {
-                subject for (of, subject), state in self.states.items() if (of, state) == (tenant, State.ERASING)
-            }
+            mine = {subject: state for (of, subject), state in self.states.items() if of == tenant}
+            erasing = {subject for subject, state in mine.items() if state is State.ERASING}
+            waiting = {subject for subject, state in mine.items() if state is State.PENDING}
+            restricted = {one for one, state in mine.items() if (tenant, one) in self.restricted}
+            denied = erasing | waiting | {one for one in restricted if mine[one] is not State.ERASED}
             for vault in self.vaults:
                 reading = vault.read(tenant)
                 assert reading.lookup([mbox(name) for name in NAMES]) == known
-                assert reading.denied == erasing
+                assert (reading.denied, reading.erasing) == (frozenset(denied), frozenset(erasing))
 
     @invariant()
     def the_erased_have_no_keys_and_the_others_have(self) -> None:

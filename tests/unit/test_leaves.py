@@ -11,7 +11,6 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from eventsourcing.persistence import StoredEvent
 
 from lrs.adapters.vault import envelope, wrapping

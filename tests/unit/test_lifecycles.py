@@ -1,14 +1,16 @@
 """The life-cycle tables of subjects, requests, tenants and credentials: the table is the test."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from lrs.domain.errors import InvalidRequest, code_of
+from lrs.domain.errors import InvalidRequest, LegalHold, code_of
 from lrs.domain.requests import DUE_DAYS, DataSubjectRequest, Kind, Status
 from lrs.domain.sealing import Category, Sealed, period_of
-from lrs.domain.subjects import State, Subject, may_become
+from lrs.domain.subjects import Standing, State, Subject, may_become
 from lrs.domain.tenants import Credential, Tenant, check_tenant_name
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -17,7 +19,13 @@ AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("now", "then", "allowed"),
     [
+        (State.LIVE, State.PENDING, True),
         (State.LIVE, State.ERASING, True),
+        (State.PENDING, State.LIVE, True),
+        (State.PENDING, State.ERASING, True),
+        (State.PENDING, State.ERASED, False),
+        (State.ERASING, State.PENDING, False),
+        (State.ERASED, State.PENDING, False),
         (State.ERASING, State.ERASED, True),
         (State.LIVE, State.ERASED, False),
         (State.LIVE, State.LIVE, False),
@@ -28,6 +36,100 @@ AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 )
 def test_a_subject_moves_only_as_its_table_says(now: State, then: State, allowed: bool) -> None:
     assert may_become(now, then) is allowed
+
+
+ONE, TWO = uuid4(), uuid4()
+STEPS_OF_STANDINGS: dict[str, Callable[[Standing], Standing]] = {
+    "wait": lambda one: one.wait(ONE),
+    "wait for another": lambda one: one.wait(TWO),
+    "take back": lambda one: one.take_back(ONE),
+    "begin": Standing.begin_erasure,
+    "hold": lambda one: one.hold(held=True),
+    "release": lambda one: one.hold(held=False),
+    "restrict": lambda one: one.restrict(restricted=True),
+    "lift": lambda one: one.restrict(restricted=False),
+    "correct": lambda one: one.correct(5),
+}
+PENDING = Standing(State.PENDING, waiting=frozenset({ONE}))
+CROWDED = Standing(State.PENDING, waiting=frozenset({ONE, TWO}))
+ERASING = Standing(State.ERASING)
+ENDED: dict[str, object] = dict.fromkeys(STEPS_OF_STANDINGS, "same")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            Standing(),
+            {
+                "wait": PENDING,
+                "wait for another": Standing(State.PENDING, waiting=frozenset({TWO})),
+                "take back": "same",
+                "begin": ERASING,
+                "hold": Standing(held=True),
+                "release": "same",
+                "restrict": Standing(restricted=True),
+                "lift": "same",
+                "correct": Standing(corrected=5),
+            },
+        ),
+        (
+            PENDING,
+            {
+                "wait": "same",
+                "wait for another": CROWDED,
+                "take back": Standing(),
+                "begin": ERASING,
+                "hold": replace(PENDING, held=True),
+                "release": "same",
+                "restrict": replace(PENDING, restricted=True),
+                "lift": "same",
+                "correct": replace(PENDING, corrected=5),
+            },
+        ),
+        (CROWDED, {"take back": replace(CROWDED, waiting=frozenset({TWO})), "begin": ERASING}),
+        (
+            Standing(held=True),
+            {"wait": LegalHold, "begin": LegalHold, "hold": "same", "release": Standing(), "take back": "same"},
+        ),
+        (replace(PENDING, held=True), {"begin": LegalHold, "take back": Standing(held=True)}),
+        (Standing(restricted=True), {"begin": replace(ERASING, restricted=True), "lift": Standing()}),
+        (Standing(corrected=9), {"correct": "same"}),
+        (ERASING, ENDED),
+        (Standing(State.ERASED), ENDED),
+    ],
+)
+def test_a_standing_steps_only_as_its_tables_say(before: Standing, after: dict[str, object]) -> None:
+    for name, expected in after.items():
+        step = STEPS_OF_STANDINGS[name]
+        if expected is LegalHold:
+            with pytest.raises(LegalHold):
+                step(before)
+            continue
+        found = step(before)
+        assert found == (before if expected == "same" else expected), name
+        assert found.state is before.state or may_become(before.state, found.state)
+
+
+@pytest.mark.parametrize(
+    ("standing", "denied"),
+    [
+        (Standing(), False),
+        (Standing(held=True, corrected=3), False),
+        (PENDING, True),
+        (ERASING, True),
+        (Standing(State.ERASED), True),
+        (Standing(restricted=True), True),
+    ],
+)
+def test_who_may_be_read(standing: Standing, denied: bool) -> None:
+    assert standing.denied is denied
+
+
+def test_a_subject_knows_its_corrections() -> None:
+    subject = Subject.register(uuid4(), AT)
+    subject.correct(ONE, Sealed(b"x"), AT)
+    assert subject.corrections == [(2, AT, ONE, Sealed(b"x"))]
 
 
 def test_a_subject_counts_its_agent_objects_and_ends_with_one_certificate() -> None:
@@ -75,6 +177,14 @@ def test_a_request_moves_only_as_its_table_says(now: Status, then: Status) -> No
     else:
         with pytest.raises(ValueError, match="can not go from"):
             request.move(then, AT)
+
+
+def test_a_request_says_exactly_what_is_asked_for() -> None:
+    assert _request().erases_at is None
+    request = _request()
+    request.specify(AT, {"erases_at": AT.isoformat()}, Sealed(b"x"))
+    assert (request.erases_at, request.content, request.status) == (AT, Sealed(b"x"), Status.OPEN)
+    assert [_request(*path).is_ended for path in PATHS.values()] == [False, False, True, True, True]
 
 
 def test_a_request_is_due_within_a_month() -> None:

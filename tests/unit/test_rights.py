@@ -208,7 +208,7 @@ class Fenced:
 
     moves: int
     gone: bool = False
-    denied: frozenset[UUID] = frozenset()
+    erasing: frozenset[UUID] = frozenset()
 
     def read(self, tenant: str) -> "Fenced":
         """Itself is the reading."""
@@ -235,7 +235,7 @@ SUBJECT = UUID(int=5)
         (Fenced(0), Sealed(b"data")),
         (Fenced(3), Sealed(b"data")),
         (Fenced(0, gone=True), None),
-        (Fenced(0, denied=frozenset({SUBJECT})), None),
+        (Fenced(0, erasing=frozenset({SUBJECT})), None),
     ],
 )
 def test_what_is_kept_about_a_person_is_sealed_or_not_kept(vault: Any, sealed: Sealed | None) -> None:

@@ -36,7 +36,11 @@ def apply_entry(connection: Connection, entry: Entry) -> None:
         named = (gone.tenant, gone.subject.bytes)
         for table in _OF_A_SUBJECT:
             connection.execute(f"DELETE FROM {table} WHERE tenant = ? AND subject = ?", named)
-        connection.execute("UPDATE subject SET state = 'erased' WHERE tenant = ? AND subject = ?", named)
+        connection.execute(
+            "UPDATE subject SET state = 'erased', restricted = 0, held = 0, corrected = 0, waiting = ?"
+            " WHERE tenant = ? AND subject = ?",
+            (b"", *named),
+        )
     elif gone.reason == DEPARTED:
         for table in _OF_A_TENANT:
             connection.execute(f"DELETE FROM {table} WHERE tenant = ?", (gone.tenant,))

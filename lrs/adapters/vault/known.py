@@ -4,6 +4,7 @@ When the fence moves, the whole object is let go and a new one begun: a key that
 under the old reading lands in the old object, where nobody looks again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -37,6 +38,17 @@ class TenantKeys:
 KeyState = SubjectKey | Erased | Expired
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Subjects of a tenant that are not simply there to be read: nobody may read the ``denied``; with the
+    ``erasing`` among them nothing at all may be done; of the ``corrected``, the version of the correction in
+    force."""
+
+    denied: frozenset[UUID]
+    erasing: frozenset[UUID]
+    corrected: Mapping[UUID, int]
+
+
 @dataclass(slots=True)
 class Known:
     """Caches of one fence reading. ``by_kid`` also remembers keys that are known to be dead; ``opened`` what was
@@ -49,7 +61,7 @@ class Known:
     by_slot: dict[tuple[str, Slot], SubjectKey] = field(default_factory=dict)
     directory: dict[tuple[str, bytes], UUID] = field(default_factory=dict)
     digest_keys: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
-    denied: dict[str, frozenset[UUID]] = field(default_factory=dict)
+    noted: dict[str, Noted] = field(default_factory=dict)
     tenants: dict[str, TenantKeys] = field(default_factory=dict)
     opened: dict[tuple[str, Place, bytes], Plain] = field(default_factory=dict)
 

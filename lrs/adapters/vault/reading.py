@@ -16,8 +16,9 @@ from uuid import UUID, uuid4
 from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
+from lrs.adapters.vault.standings import insert_subjects
 from lrs.domain.agents import Identifier, lookups_of
-from lrs.domain.errors import KeyStoreUnavailable, LimitExceeded
+from lrs.domain.errors import IdentifierTaken, KeyStoreUnavailable, LimitExceeded
 from lrs.domain.sealing import Category, Part, Place, Sealed, Slot
 from lrs.domain.subjects import State
 from lrs.ports import StaleFence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lrs.adapters.vault.vault import KeyVault
 
 _DIGEST_BYTES = 16
+_WRITABLE = (State.LIVE, State.PENDING)
 
 
 class VaultReading:
@@ -45,7 +47,12 @@ class VaultReading:
     @property
     def denied(self) -> frozenset[UUID]:
         """Subjects that may not be read now."""
-        return self._known.denied[self._tenant]
+        return self._known.noted[self._tenant].denied
+
+    @property
+    def erasing(self) -> frozenset[UUID]:
+        """Those among them about whom nothing may be written either."""
+        return self._known.noted[self._tenant].erasing
 
     # --- people ----------------------------------------------------------------------------------------------
 
@@ -125,17 +132,38 @@ class VaultReading:
             raw, kid = _new_key()
             keys.append((slot, raw, kid))
             key = envelope.DataKey(kid, slot.category, raw)
-            for form in lookups_of(one):
-                forms[form] = subject
-                text = form.value.encode("utf-8", "surrogatepass")
-                sealed = envelope.seal(self._tenant, directory_place(subject, form.kind), [key], text)
-                directory.append((self._tenant, self._digest_of(form), subject.bytes, form.kind, sealed))
-        connection.executemany(
-            "INSERT INTO subject VALUES (?,?,?,?)",
-            [(self._tenant, slot.subject.bytes, "person", State.LIVE) for slot, _, _ in keys],
-        )
+            forms |= dict.fromkeys(lookups_of(one), subject)
+            directory += self._entries(one, subject, key)
+        insert_subjects(connection, self._tenant, [slot.subject for slot, _, _ in keys], "person")
         self._insert_keys(connection, keys)
         connection.executemany("INSERT INTO directory VALUES (?,?,?,?,?)", directory)
+
+    def _entries(
+        self, identifier: Identifier, subject: UUID, key: envelope.DataKey
+    ) -> list[tuple[str, bytes, bytes, str, bytes]]:
+        """The rows of the directory by which an identifier, in every form, leads to a subject."""
+        rows = []
+        for form in lookups_of(identifier):
+            text = form.value.encode("utf-8", "surrogatepass")
+            sealed = envelope.seal(self._tenant, Place(subject, 0, form.kind, "directory"), [key], text)
+            rows.append((self._tenant, self._digest_of(form), subject.bytes, form.kind, sealed))
+        return rows
+
+    def enter(self, subject: UUID, identifier: Identifier) -> None:
+        """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads
+        to another; StaleFence."""
+        slot = Slot(subject, Category.IDENTITY)
+        self.ensure([slot])
+        key = self._key(slot).key
+        with self._vault.writing() as (connection, fence):
+            self._check(fence)
+            self._check_live(connection, [slot])
+            if self._find(connection, [identifier]).get(identifier, subject) != subject:
+                raise IdentifierTaken("the new identifier names another person")
+            connection.executemany(
+                "INSERT INTO directory VALUES (?,?,?,?,?) ON CONFLICT (tenant, digest) DO NOTHING",
+                self._entries(identifier, subject, key),
+            )
 
     # --- keys ------------------------------------------------------------------------------------------------
 
@@ -166,7 +194,7 @@ class VaultReading:
             rows = connection.execute(
                 f"SELECT state FROM subject WHERE tenant = ? AND subject IN ({marks(part)})", (self._tenant, *part)
             ).fetchall()
-            if len(rows) < len(part) or any(state != State.LIVE for (state,) in rows):
+            if len(rows) < len(part) or any(state not in _WRITABLE for (state,) in rows):
                 raise StaleFence
 
     def _load(self, connection: Connection, slots: Iterable[Slot]) -> list[Slot]:

@@ -6,6 +6,9 @@ A STORAGE FORMAT: a change is a migration.
 import re
 from dataclasses import dataclass
 
+# Who is not simply there to be read: few, so they are looked up together whenever the fence moved.
+NOTED = "(state IN ('pending', 'erasing') OR restricted + corrected > 0)"
+
 TABLES = (
     # where the keys stand: moved in the same transaction as whatever makes cached keys void
     (
@@ -17,12 +20,15 @@ TABLES = (
         "CREATE TABLE tenant_key (tenant TEXT NOT NULL, kind TEXT NOT NULL, wrapped BLOB NOT NULL,"
         " PRIMARY KEY (tenant, kind)) WITHOUT ROWID"
     ),
-    # the life-cycle state of each subject; role 'tenant' stands for what belongs to no person
+    # How each subject stands (``lrs.domain.subjects``); role 'tenant' stands for what belongs to no person.
+    # Waiting: the ids of requests, 16 bytes each. Corrected: a version on its stream. Changed: where the fence
+    # stood then.
     (
         "CREATE TABLE subject (tenant TEXT NOT NULL, subject BLOB NOT NULL, role TEXT NOT NULL,"
-        " state TEXT NOT NULL, PRIMARY KEY (tenant, subject)) WITHOUT ROWID"
+        " state TEXT NOT NULL, restricted INTEGER NOT NULL, held INTEGER NOT NULL, waiting BLOB NOT NULL,"
+        " corrected INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY (tenant, subject)) WITHOUT ROWID"
     ),
-    "CREATE INDEX subject_denied ON subject (tenant, subject) WHERE state = 'erasing'",
+    f"CREATE INDEX subject_noted ON subject (tenant, subject) WHERE {NOTED}",
     "CREATE UNIQUE INDEX subject_of_tenant ON subject (tenant) WHERE role = 'tenant'",
     # data keys, wrapped by the tenant's TK
     (

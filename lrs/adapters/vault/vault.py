@@ -11,17 +11,17 @@ A seal, a look and a destruction go this way:
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks
-from lrs.adapters.vault import expiring, snapshot, verdicts
+from lrs.adapters.vault import expiring, snapshot, standings, verdicts
 from lrs.adapters.vault.checking import check_keys
 from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of
 from lrs.adapters.vault.epochs import EpochKeys
 from lrs.adapters.vault.fence import FENCE
-from lrs.adapters.vault.known import KeyState, Known, SubjectKey, TenantKeys
+from lrs.adapters.vault.known import KeyState, Known, Noted, SubjectKey, TenantKeys
 from lrs.adapters.vault.ledger import DEPARTED, GENESIS, make_entry
 from lrs.adapters.vault.mirrors import Mirrors
 from lrs.adapters.vault.reading import VaultReading
@@ -40,7 +40,7 @@ from lrs.domain.sealing import (
     Sealed,
     Unavailable,
 )
-from lrs.domain.subjects import State
+from lrs.domain.subjects import Standing, State
 from lrs.ports import Bearing
 
 log = logging.getLogger("lethe.vault")
@@ -58,21 +58,19 @@ class KeyVault(TenantKeyring):
 
     # --- reading ---------------------------------------------------------------------------------------------
 
-    def _denied(self, connection: Connection, known: Known, tenant: str) -> frozenset[UUID]:
-        if tenant not in known.denied:
-            rows = connection.execute(
-                "SELECT subject FROM subject WHERE tenant = ? AND state = 'erasing'", (tenant,)
-            )
-            known.denied[tenant] = frozenset(UUID(bytes=row[0]) for row in rows)
-        return known.denied[tenant]
+    @staticmethod
+    def _noted(connection: Connection, known: Known, tenant: str) -> Noted:
+        if tenant not in known.noted:
+            known.noted[tenant] = standings.noted(connection, tenant)
+        return known.noted[tenant]
 
     def read(self, tenant: str) -> VaultReading:
         """Read the fence and work under it."""
         known = self._look()
-        if tenant not in known.denied or tenant not in known.tenants:
+        if tenant not in known.noted or tenant not in known.tenants:
             with self.database.read() as connection:
                 known = self.known(connection, (known.epoch, known.sequence))
-                self._denied(connection, known, tenant)
+                self._noted(connection, known, tenant)
                 self.tenant_keys(connection, known, tenant)
         return VaultReading(self, tenant, known, known.tenants[tenant])
 
@@ -86,7 +84,7 @@ class KeyVault(TenantKeyring):
             if connection.execute("SELECT 1 FROM tenant_key WHERE tenant = ?", (tenant,)).fetchone():
                 return
             self.insert_tenant_keys(connection, known, tenant, *KINDS)
-            connection.execute("INSERT INTO subject VALUES (?, ?, 'tenant', 'live')", (tenant, uuid4().bytes))
+            standings.insert_subjects(connection, tenant, [uuid4()], "tenant")
 
     def destroy_tenant(self, tenant: str) -> None:
         """Destroy every key of a tenant for ever: its wrapping key goes, so no data key opens again. It is in
@@ -159,40 +157,56 @@ class KeyVault(TenantKeyring):
         self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, inside: bool = False
     ) -> list[Outcome]:
         """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
-        whoever asks again while the fence stands. ``inside`` is for indexes and views, which hold what is
-        denied, too, and leave it out when they are read: such items open as if nothing was denied."""
+        whoever asks again while the fence stands. With ``inside``, for comparing and folding and never for an
+        answer, only they are denied who are being erased."""
         outcomes: list[Outcome] = []
         for start in range(0, len(items), FENCED_OPENINGS_MAX):
             part = items[start : start + FENCED_OPENINGS_MAX]
-            if keep and not inside:
-                outcomes += self._open_kept(tenant, part)
-            else:
-                outcomes += self._open_fenced(tenant, part, inside=inside)
+            # What opened inside is not kept: others would be given it.
+            outcomes += (
+                self._open_kept(tenant, part)[0] if keep and not inside else self._open(tenant, part, inside)
+            )
         return outcomes
 
-    def _open_kept(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
+    def open_corrected(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]]
+    ) -> tuple[list[Outcome], Mapping[UUID, int]]:
+        """As with ``keep``, and by subject the version of the correction in force, which is known without
+        asking."""
+        outcomes: list[Outcome] = []
+        corrected: Mapping[UUID, int] = {}
+        for start in range(0, len(items) or 1, FENCED_OPENINGS_MAX):
+            opened, corrected = self._open_kept(tenant, items[start : start + FENCED_OPENINGS_MAX])
+            outcomes += opened
+        return outcomes, corrected
+
+    def _open_kept(
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]]
+    ) -> tuple[list[Outcome], Mapping[UUID, int]]:
         try:
-            kept = self._look().opened
+            known = self._look()
+            if tenant not in known.noted:
+                with self.database.read() as connection:
+                    known = self.known(connection, (known.epoch, known.sequence))
+                    self._noted(connection, known, tenant)
         except KeyStoreUnavailable:
-            return [Unavailable()] * len(items)
+            return [Unavailable()] * len(items), {}
+        kept = known.opened
         names = [(tenant, place, sealed.envelope) for place, sealed in items]
         outcomes: list[Outcome | None] = [kept.get(name) for name in names]
         missing = [at for at, outcome in enumerate(outcomes) if outcome is None]
-        for at, outcome in zip(missing, self._open_fenced(tenant, [items[at] for at in missing]), strict=True):
+        opened = self._open(tenant, [items[at] for at in missing], inside=False) if missing else []
+        for at, outcome in zip(missing, opened, strict=True):
             outcomes[at] = outcome
             if isinstance(outcome, Plain):
                 # Into the reading from before: if the fence has moved since, nobody looks there.
                 kept[names[at]] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+        return [outcome for outcome in outcomes if outcome is not None], known.noted[tenant].corrected
 
-    def _open_fenced(
-        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, inside: bool = False
-    ) -> list[Outcome]:
-        if not items:
-            return []
+    def _open(self, tenant: str, items: Sequence[tuple[Place, Sealed]], inside: bool) -> list[Outcome]:
         owners = [verdicts.owners_of(sealed) for _, sealed in items]
         try:
-            known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, inside=inside)
+            known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, inside)
         except KeyStoreUnavailable:
             return [Unavailable()] * len(items)
         return [
@@ -206,17 +220,18 @@ class KeyVault(TenantKeyring):
         known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, inside=True)
         return [tuple([verdicts.fate(known.get(kid)) for kid in kids]) for kids in owners]
 
-    def _verdicts(self, tenant: str, kids: set[bytes], *, inside: bool = False) -> dict[bytes, KeyState | Denied]:
+    def _verdicts(self, tenant: str, kids: set[bytes], inside: bool) -> dict[bytes, KeyState | Denied]:
         """What may be done with these keys now; one that is nowhere is absent."""
         known = self._look()
         states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
-        if tenant not in known.denied or len(states) < len(kids):
+        if tenant not in known.noted or len(states) < len(kids):
             with self.database.read() as connection:
                 known = self.known(connection, (known.epoch, known.sequence))
-                self._denied(connection, known, tenant)
+                self._noted(connection, known, tenant)
                 keys = self.tenant_keys(connection, known, tenant)
                 states = self._states(connection, known, tenant, keys, kids)
-        denied = frozenset() if inside else known.denied[tenant]
+        noted = known.noted[tenant]
+        denied = noted.erasing if inside else noted.denied
         return {kid: verdicts.verdict(state, denied) for kid, state in states.items()}
 
     def _states(
@@ -248,14 +263,20 @@ class KeyVault(TenantKeyring):
     # --- destroying ------------------------------------------------------------------------------------------
 
     def begin_erasure(self, tenant: str, subject: UUID) -> None:
-        """Deny reads and mint nothing more for the subject; idempotent."""
+        """Deny reads and mint nothing more for the subject; idempotent. LegalHold."""
+        self.take(tenant, [subject], Standing.begin_erasure)
+
+    def take(self, tenant: str, subjects: Sequence[UUID], step: standings.Step) -> list[Standing]:
+        """A step of each of these subjects: all of them or, with the step's error, none. How they stand then. The
+        fence moves if that changed. Who is not known is passed over."""
         with self.writing() as (connection, _):
-            changed = connection.execute(
-                "UPDATE subject SET state = ? WHERE tenant = ? AND subject = ? AND state = ? AND role = 'person'",
-                (State.ERASING, tenant, subject.bytes, State.LIVE),
-            ).rowcount
-            if changed:
-                connection.execute("UPDATE fence SET sequence = sequence + 1")
+            return standings.take(connection, tenant, subjects, step)
+
+    def standings(self, tenant: str, subjects: Sequence[UUID]) -> list[Standing]:
+        """How these stand now; who is not known is passed over."""
+        with self.database.read() as connection:
+            found = (standings.standing(connection, tenant, one) for one in subjects)
+            return [one for one in found if one is not None]
 
     def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:
         """Ledger entry (mirror first), then every key and directory row of the subject gone; idempotent."""
