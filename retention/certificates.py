@@ -28,7 +28,7 @@ from lrs.domain.subjects import Subject
 TYPE = "lethe/erasure-certificate/1"
 LOG = "log"
 # Which event holds a certificate, by its number, on its subject's stream.
-TOPICS: Mapping[int, str] = {1: Subject.ErasureCompleted.TOPIC}
+TOPICS: Mapping[int, str] = {1: Subject.ErasureCompleted.TOPIC, 2: Subject.EpochCertified.TOPIC}
 _NOT_SIGNED = frozenset({"signature", LOG})
 
 _CLAIMS = (

@@ -153,6 +153,26 @@ def _tell_erasure(content: dict[str, Any], proofs: list[dict[str, Any]]) -> None
     out.print(f"Request {content['id']} is {content['status']}.")
 
 
+@subjects.command("certificates", epilog="Example: lrs subject certificates --tenant acme --request 0b8f… --json")
+def list_certificates(
+    tenant: TenantName,
+    request: Annotated[UUID, typer.Option("--request", help="The id of the erasure request.")],
+    as_json: AsJson = False,
+) -> None:
+    """The certificates of an erasure: the first when it is done, the second when the epoch is closed."""
+    with opened_system() as system:
+        system.tenants.check(tenant)
+        proofs = system.rights.certificates(tenant, request)
+        show(as_json, {"certificates": proofs}, lambda: _tell_certificates(proofs))
+
+
+def _tell_certificates(proofs: list[dict[str, Any]]) -> None:
+    for one in proofs:
+        out.print_json(json.dumps(one))
+    if not proofs:
+        out.print("There is none yet.")
+
+
 def _run_request(
     system: System,
     tenant: str,
@@ -193,9 +213,14 @@ def verify_certificate(
             raise InvalidRequest("the file can not be read as JSON") from None
         proof = check_certificate(content, parse_public_key(key), verify)
         logged = LOG in proof
-        facts = {"valid": True, "subject": proof["subject"], "issued_at": proof["issued_at"], "logged": logged}
-        more = ", and in the signed log" * logged
-        show(as_json, facts, lambda: out.print(f"Valid{more}: subject {proof['subject']}, {proof['issued_at']}."))
+        said = {name: proof.get(name) for name in ("certificate", "subject", "issued_at")}
+        facts = {"valid": True, **said, "logged": logged}
+        show(as_json, facts, lambda: out.print(_tell_valid(facts)))
+
+
+def _tell_valid(facts: dict[str, Any]) -> str:
+    logged = ", and in the signed log" if facts["logged"] else ""
+    return f"Valid{logged}: certificate {facts['certificate']}, subject {facts['subject']}, {facts['issued_at']}."
 
 
 def _agent(text: str) -> Identifier:

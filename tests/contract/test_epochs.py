@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -234,7 +235,12 @@ def test_of_two_closers_one_wins_and_the_other_says_so(vault: KeyVault, place: V
             pass
         one.prepare()
         # As from another machine, where no lock is seen: both have worked out the same close, one commits first.
-        stepped(other, lambda message: one.turn(AT, Nothing) if message == "begin write" else None)
+
+        def faster(message: str) -> None:
+            if message == "begin write":
+                one.turn(AT, Nothing)
+
+        stepped(other, faster)
         with pytest.raises(EpochBusy):
             two.turn(AT, Nothing)
         other.database._step = Nothing  # type: ignore[attr-defined]
@@ -536,7 +542,8 @@ def test_an_epochs_key_is_never_destroyed_while_it_is_open_or_the_copy_does_not_
     sealed(vault, bob)
     erase(vault, person(vault))
     epochs = VaultEpochs(vault)
-    for call in (lambda: epochs.check(1, Nothing), lambda: epochs.destroy(1, lambda: AT)):
+    calls: list[Callable[[], None]] = [lambda: epochs.check(1, Nothing), lambda: epochs.destroy(1, lambda: AT)]
+    for call in calls:
         with pytest.raises(VaultRefused):
             call()
     epochs.prepare()

@@ -151,7 +151,11 @@ def test_what_the_transit_engine_refuses_or_garbles_is_an_error_of_ours(
     provider = transit(server)
     wrapped = provider.wrap("v", 1, KEY)
     server.says = says
-    for call in (lambda: provider.unwrap("v", 1, wrapped), lambda: provider.wrap("v", 2, KEY)):
+    calls: list[Callable[[], object]] = [
+        lambda: provider.unwrap("v", 1, wrapped),
+        lambda: provider.wrap("v", 2, KEY),
+    ]
+    for call in calls:
         with pytest.raises(error) as raised:
             call()
         assert TOKEN not in str(raised.value)

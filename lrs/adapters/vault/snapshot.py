@@ -91,14 +91,17 @@ def load(database: Database, chunks: Iterable[bytes], check: Callable[[Head], No
             raise AlreadyExists("there is a vault already: a snapshot is only loaded into an empty one")
         rows: list[Any] = []
         name = ""
+        last: Any = None
         for line in lines:
             found, *values = _parsed(line)
             if found not in tables:
                 raise BackupInvalid("a snapshot of the vault holds a row of no table")
             if found != name or len(rows) == _ROWS_TOGETHER:
                 _insert(connection, tables.get(name), rows)
+                last = None if found != name else last
                 name, rows = found, []
             rows.append(_row(tables[found], values))
+            last = _after(last, tables[found], rows[-1])
         _insert(connection, tables.get(name), rows)
         lines.check_end()
     return head
@@ -143,6 +146,17 @@ def _row(table: Table, values: list[Any]) -> list[Any]:
         ]
     except (binascii.Error, ValueError, TypeError):
         raise BackupInvalid("a snapshot of the vault has a row that can not be read") from None
+
+
+def _after(last: Any, table: Table, row: list[Any]) -> tuple[Any, ...]:
+    """The row's key, which comes after the last one's. BackupInvalid."""
+    key = tuple(row[table.columns.index(column)] for column in table.key)
+    try:
+        if last is None or last < key:
+            return key
+    except TypeError:
+        pass  # of another type than the last one's
+    raise BackupInvalid("a snapshot of the vault has rows out of order")
 
 
 @dataclass
