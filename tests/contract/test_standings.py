@@ -119,7 +119,7 @@ def test_nobody_unknown_steps_nor_what_stands_for_no_person(vault: KeyVault) -> 
 
 
 def test_all_that_waits_is_kept(vault: KeyVault, place: VaultPlace) -> None:
-    ada, requests = person(vault), [uuid4() for _ in range(20)]
+    ada, requests = person(vault), [uuid4() for _ in range(5)]
     for request in requests:
         vault.take(TENANT, [ada], lambda one, request=request: one.wait(request))  # type: ignore[misc]
     assert place.open().standings(TENANT, [ada])[0].waiting == set(requests)
@@ -131,7 +131,7 @@ def test_all_that_waits_is_kept(vault: KeyVault, place: VaultPlace) -> None:
 
 def test_a_hold_and_an_erasure_at_once_one_of_them_wins(vault: KeyVault, place: VaultPlace) -> None:
     other = place.open()
-    for number in range(20):
+    for number in range(8):
         subject = person(vault, f"p{number}")
         start = threading.Barrier(2)
         failed: list[LegalHold] = []
@@ -228,7 +228,7 @@ def test_an_identifier_that_is_entered_and_enrolled_at_once_is_one_persons(
     vault: KeyVault, place: VaultPlace
 ) -> None:
     other = place.open()
-    for number in range(20):
+    for number in range(8):
         ada, new = person(vault, f"p{number}"), mbox(f"new{number}")
         start = threading.Barrier(2)
         found: dict[Identifier, UUID] = {}
