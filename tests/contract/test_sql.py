@@ -102,6 +102,7 @@ def live(data: Path, databases: Databases) -> None:
     ask(acme)
     keep(acme)
     report(acme)
+    decide(acme)
     acme.ran("export", ADA)
     acme.package(acme.http.get("/dsar").json()["requests"][0])
     erase(acme)
@@ -217,6 +218,22 @@ def log(acme: Inside) -> None:
     store.tree.alarm(1, "an-alarm")
     work = replace(compactor(acme.system), clock=LaterClock(timedelta(days=31)))
     assert work.run("acme").blobs > 0
+
+
+def decide(acme: Inside) -> None:
+    """A person is restricted, held and corrected, and an erasure waits and is taken back."""
+    for kind, more in (
+        ("restrict", {}),
+        ("restrict", {"lift": True}),
+        ("hold", {}),
+        ("release", {}),
+        ("correct", {"name": "Ada King", "to": {"mbox": "mailto:ada.king@example.org"}}),
+    ):
+        assert acme.request(kind, ADA, **more)["status"] == "done"
+    acme.http.put("/admin/policy", json={"cooling_days": 7}).raise_for_status()
+    waiting = acme.request("erase", ADA)
+    acme.http.post(f"/dsar/{waiting['id']}/withdraw").raise_for_status()
+    acme.http.put("/admin/policy", json={}).raise_for_status()
 
 
 def look(acme: Inside) -> None:

@@ -1,10 +1,11 @@
 """What journeys share: one system for tests that need no place of their own."""
 
 from collections.abc import Callable, Iterator
+from uuid import uuid4
 
 import pytest
 
-from lrs.bootstrap import build
+from lrs.bootstrap import System, build
 from tests.kept import Kept
 from tests.places import STORES, environment, new_place
 from tests.postgres import Databases
@@ -21,6 +22,22 @@ def shared_acme(
     made.tenants.create(TENANT)
     yield inside(made)
     made.close()
+
+
+@pytest.fixture(params=STORES, scope="module")
+def shared_system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
+) -> Iterator[System]:
+    """One system for all the tests of a module, each of which has a tenant of its own."""
+    made = build(new_place(request.param, tmp_path_factory.mktemp("shared") / "data", postgres))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(shared_system: System) -> Inside:
+    """A new tenant in it."""
+    return inside(shared_system, shared_system.tenants.create(f"own-{uuid4().hex[:12]}"))
 
 
 @pytest.fixture

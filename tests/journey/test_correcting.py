@@ -12,7 +12,7 @@ from eventsourcing.persistence import RecordConflictError
 
 from lrs.adapters.vault.vault import KeyVault
 from lrs.application import LetheApplication
-from lrs.bootstrap import System, build
+from lrs.bootstrap import build
 from lrs.domain.agents import Identifier
 from lrs.domain.corrections import Correction
 from lrs.domain.errors import EventCorrupt, KeyStoreUnavailable
@@ -25,7 +25,6 @@ from tests.subjects import (
     ADA,
     COURSE,
     GRACE,
-    TENANT,
     Inside,
     Json,
     LaterClock,
@@ -43,9 +42,9 @@ STATE = Resource("/activities/state", "stateId", {"activityId": COURSE, "agent":
 
 
 @pytest.fixture
-def acme(system: System) -> Inside:
-    """The tenant acme, asked in this process."""
-    return inside(system)
+def acme(own: Inside) -> Inside:
+    """A tenant of its own, asked in this process."""
+    return own
 
 
 def filled(acme: Inside) -> list[Json]:
@@ -128,7 +127,7 @@ def test_what_comes_in_under_the_old_name_and_identifier_is_shown_corrected(acme
     assert acme.get(late).json()["actor"] == {"objectType": "Agent", "name": "Ada King"} | NEW
 
 
-def test_corrections_add_up_and_the_newest_stands(acme: Inside, place: Any) -> None:
+def test_corrections_add_up_and_the_newest_stands(acme: Inside) -> None:
     filled(acme)
     for more in ({"name": "One"}, {"to": NEW}, {"name": "Two"}, {"to": ACCOUNT | {"name": "Three"}}):
         acme.request("correct", ADA, **more)
@@ -137,8 +136,8 @@ def test_corrections_add_up_and_the_newest_stands(acme: Inside, place: Any) -> N
     assert "mbox" not in shown
     for one in (ADA, NEW, ACCOUNT):
         assert acme.subject(one) == acme.known(ADA)
-    other = build(place)  # another process
-    assert inside(other).found_by(ADA) == acme.found_by(ADA)
+    other = build(acme.system.settings)  # another process
+    assert inside(other, acme.tenant).found_by(ADA) == acme.found_by(ADA)
     other.close()
 
 
@@ -220,7 +219,7 @@ def test_a_correction_goes_with_its_person(acme: Inside) -> None:
 
 def test_a_correction_of_somebody_being_erased_is_refused(acme: Inside) -> None:
     filled(acme)
-    acme.system.vault.begin_erasure(TENANT, acme.known(ADA))
+    acme.system.vault.begin_erasure(acme.tenant, acme.known(ADA))
     for more in ({"name": "X"}, {"to": NEW}):
         state = acme.request("correct", ADA, **more)
         assert state["detail"]["code"] in {"erasure-begun", "not-found"}
@@ -236,10 +235,10 @@ def test_a_correction_that_was_asked_for_before_the_erasure_is_refused_after(acm
         stuck: Any = Stuck()
         down = replace(rights, decider=replace(rights.decider, vault=stuck.over(acme.system.vault)))
         correction = Correction.of("X", to)
-        opened = down.open(TENANT, Kind.CORRECT, [Identifier("mbox", who["mbox"])], correction=correction)
+        opened = down.open(acme.tenant, Kind.CORRECT, [Identifier("mbox", who["mbox"])], correction=correction)
         assert opened.status == "running"
         acme.ran("erase", who)
-        replace(rights, clock=LaterClock(timedelta(minutes=1))).run_next(TENANT, opened.id)
+        replace(rights, clock=LaterClock(timedelta(minutes=1))).run_next(acme.tenant, opened.id)
         assert acme.state({"id": str(opened.id)})["detail"]["code"] == "erasure-begun"
 
 
@@ -272,11 +271,11 @@ def test_a_correction_that_can_not_be_opened_is_no_other(acme: Inside, outcome: 
     stuck.outcome = outcome
     decider = replace(acme.system.rights.decider, vault=stuck)  # type: ignore[arg-type]
     subject = acme.known(ADA)
-    content = decider.sealed(TENANT, uuid4(), (subject,), Correction("X"))
-    asked = acme.system.rights.open(TENANT, Kind.HOLD, [Identifier("mbox", OLD_MBOX)])
+    content = decider.sealed(acme.tenant, uuid4(), (subject,), Correction("X"))
+    asked = acme.system.rights.open(acme.tenant, Kind.HOLD, [Identifier("mbox", OLD_MBOX)])
     asked.kind, asked.content = Kind.CORRECT, content
     with pytest.raises(error):
-        decider.decide(TENANT, asked)
+        decider.decide(acme.tenant, asked)
 
 
 # --- others are at work meanwhile ----------------------------------------------------------------------------
@@ -311,9 +310,10 @@ def test_a_correction_goes_on_while_the_person_is_written_about(acme: Inside, ti
     filled(acme)
     tenants: Any = Conflicting(acme.system.tenants, times)
     rights = replace(acme.system.rights, decider=replace(acme.system.rights.decider, tenants=tenants))
-    asked = rights.open(TENANT, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=Correction("Ada King"))
+    identifiers = [Identifier("mbox", OLD_MBOX)]
+    asked = rights.open(acme.tenant, Kind.CORRECT, identifiers, correction=Correction("Ada King"))
     assert asked.status == ("done" if done else "running")
-    replace(acme.system.rights, clock=LaterClock()).run_next(TENANT)
+    replace(acme.system.rights, clock=LaterClock()).run_next(acme.tenant)
     assert acme.state({"id": str(asked.id)})["status"] == "done"
     assert OLD_NAME not in everywhere(acme, ADA)
 
@@ -356,7 +356,7 @@ def test_a_correction_goes_on_while_the_fence_moves(acme: Inside, times: int, do
     vault: Any = Restless(acme.system.vault, times)
     rights = replace(acme.system.rights, decider=replace(acme.system.rights.decider, vault=vault))
     correction = Correction.of(None, NEW)
-    asked = rights.open(TENANT, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=correction)
+    asked = rights.open(acme.tenant, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=correction)
     assert asked.status == ("done" if done else "running")
 
 
@@ -384,9 +384,9 @@ def test_a_correction_that_died_between_log_and_vault_is_recorded_once(acme: Ins
     rights = replace(acme.system.rights, decider=replace(acme.system.rights.decider, vault=vault))
     identifiers = [Identifier("mbox", OLD_MBOX)]
     with pytest.raises(Crash):
-        rights.open(TENANT, Kind.CORRECT, identifiers, correction=Correction.of("Ada King", NEW))
+        rights.open(acme.tenant, Kind.CORRECT, identifiers, correction=Correction.of("Ada King", NEW))
     assert OLD_NAME in everywhere(acme, ADA)
-    assert replace(acme.system.rights, clock=LaterClock()).run_next(TENANT) is not None
+    assert replace(acme.system.rights, clock=LaterClock()).run_next(acme.tenant) is not None
     assert OLD_NAME not in everywhere(acme, ADA)
     assert acme.rows("SELECT count(*) FROM event WHERE topic = 'agent-corrected/1'") == [(1,)]
 

@@ -1,9 +1,10 @@
 """Restriction and legal hold: nobody reads and nothing is destroyed, until that ends; and then it is as before."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import OperationalError
@@ -11,14 +12,14 @@ from eventsourcing.persistence import OperationalError
 from lrs.bootstrap import System
 from lrs.domain.agents import Identifier
 from lrs.domain.requests import Kind
-from lrs.ports import Vault
+from lrs.opening import Opened, Opener
+from lrs.ports import Recorded, TenantStore, Vault
 from tests.kept import Resource, names
 from tests.subjects import (
     ADA,
     COURSE,
     GRACE,
     PLACEHOLDER,
-    TENANT,
     Inside,
     Json,
     LaterClock,
@@ -35,9 +36,9 @@ TEAM = {"objectType": "Group", "member": [ADA, GRACE]}
 
 
 @pytest.fixture
-def acme(system: System) -> Inside:
-    """The tenant acme, asked in this process."""
-    return inside(system)
+def acme(own: Inside) -> Inside:
+    """A tenant of its own, asked in this process."""
+    return own
 
 
 def seen(acme: Inside) -> list[Any]:
@@ -70,7 +71,7 @@ def filled(acme: Inside) -> tuple[Json, Json, Json]:
 def test_a_restricted_person_is_in_no_answer_and_is_whole_again_when_it_is_lifted(acme: Inside) -> None:
     hers, graces, together = filled(acme)
     before, subject = seen(acme), acme.known(ADA)
-    keys, package = acme.system.vault.living_keys(TENANT, subject), acme.ran("export", ADA)
+    keys, package = acme.system.vault.living_keys(acme.tenant, subject), acme.ran("export", ADA)
     restriction = acme.request("restrict", ADA, reason="she contests them")
     assert (restriction["kind"], restriction["status"]) == ("restrict", "done")
     assert restriction["detail"] == {"lift": False, "subjects_restricted": 1}
@@ -90,7 +91,7 @@ def test_a_restricted_person_is_in_no_answer_and_is_whole_again_when_it_is_lifte
     assert (lifted["status"], lifted["detail"]) == ("done", {"lift": True, "subjects_lifted": 1})
     assert seen(acme) == before
     assert acme.package(package)
-    assert acme.system.vault.living_keys(TENANT, subject) == keys
+    assert acme.system.vault.living_keys(acme.tenant, subject) == keys
     assert acme.rebuilt_same()
 
 
@@ -148,21 +149,61 @@ def test_an_export_of_a_restricted_person_is_refused_and_not_empty(acme: Inside)
     assert acme.exported(acme.ran("export", ADA))["statements"]
 
 
+class Between(Opener):
+    """An opener around one of whose readings something happens, once: the statements are opened under it."""
+
+    def __init__(self, acme: Inside, before: Callable[[], object], after: Callable[[], object]) -> None:
+        super().__init__(acme.system.vault, acme.system.settings.public_url)
+        self._left = 2
+        self._before, self._after = before, after
+
+    def bodies(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> list[Opened]:
+        """The bodies, at the second time between the two."""
+        self._left -= 1
+        if self._left != 0:
+            return super().bodies(store, recorded, inside=inside)
+        self._before()
+        found = super().bodies(store, recorded, inside=inside)
+        self._after()
+        return found
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_an_export_is_whole_or_refused_when_a_restriction_comes_between(acme: Inside, lifted: bool) -> None:
+    """One that ended before the export did is no reason to leave anything out."""
+    filled(acme)
+    whole = acme.ran("export", ADA)["detail"]["held"]
+    export = acme.request("export", ADA)
+
+    def lift() -> None:
+        if lifted:
+            acme.request("restrict", ADA, lift=True)
+
+    opener = Between(acme, lambda: acme.request("restrict", ADA), lift)
+    exporter = replace(acme.system.exporter, opener=opener)
+    replace(acme.system.rights, exporter=exporter).run_next(acme.tenant, UUID(export["id"]))
+    state = acme.state(export)
+    if lifted:
+        assert (state["status"], state["detail"]["held"]) == ("done", whole)
+    else:
+        assert (state["status"], state["detail"]["code"]) == ("refused", "reading-denied")
+        assert acme.rows("SELECT * FROM package WHERE request = ?", UUID(export["id"]).bytes) == []
+
+
 def test_a_restricted_person_can_be_erased(acme: Inside) -> None:
     filled(acme)
     subject = acme.known(ADA)
     acme.request("restrict", ADA)
     acme.ran("erase", ADA)
     assert acme.left_of(subject) == {}
-    assert acme.system.vault.read(TENANT).denied == frozenset()
+    assert acme.system.vault.read(acme.tenant).denied == frozenset()
     late = acme.request("restrict", ADA)  # somebody new to whom nothing leads
     assert (late["status"], late["known"]) == ("done", False)
     assert acme.rebuilt_same()
 
 
-def test_restricting_in_one_tenant_denies_nothing_in_another(system: System, acme: Inside) -> None:
-    system.tenants.create("globex")
-    globex = inside(system, "globex")
+def test_restricting_in_one_tenant_denies_nothing_in_another(shared_system: System, acme: Inside) -> None:
+    globex = inside(shared_system, shared_system.tenants.create(f"globex-{uuid4().hex[:12]}"))
     acme.post(statement(ADA))
     theirs = statement(ADA)
     globex.post(theirs)
@@ -199,15 +240,15 @@ def test_what_could_not_be_done_at_once_does_not_undo_what_was_decided_since(
     rights = acme.system.rights
     vault: Any = Down(acme.system.vault, 1)
     down = replace(rights, vault=vault, decider=replace(rights.decider, vault=vault))
-    first = down.open(TENANT, Kind(kinds[0]), [Identifier("mbox", ADA["mbox"])])
+    first = down.open(acme.tenant, Kind(kinds[0]), [Identifier("mbox", ADA["mbox"])])
     assert first.status == "running"
     acme.request(kinds[1], GRACE)  # somebody else's is no reason
     acme.request(kinds[1], ADA, **({"lift": True} if kinds[1] == "restrict" else {}))
     later = replace(rights, clock=LaterClock())
-    assert later.run_next(TENANT) == first.id
+    assert later.run_next(acme.tenant) == first.id
     state = acme.state({"id": str(first.id)})
     assert (state["status"], state["detail"]["code"]) == ("refused", "superseded")
-    (stands,) = acme.system.vault.standings(TENANT, [acme.known(ADA)])
+    (stands,) = acme.system.vault.standings(acme.tenant, [acme.known(ADA)])
     assert not stands.restricted
     assert not stands.held
 
@@ -244,7 +285,7 @@ def test_of_several_people_one_who_is_held_keeps_all_from_being_erased(acme: Ins
 
 def test_a_hold_that_comes_too_late_says_so(acme: Inside) -> None:
     acme.post(statement(ADA))
-    acme.system.vault.begin_erasure(TENANT, acme.known(ADA))
+    acme.system.vault.begin_erasure(acme.tenant, acme.known(ADA))
     for kind in ("hold", "restrict"):
         state = acme.request(kind, ADA)
         assert (state["status"], state["detail"]["code"]) == ("refused", "erasure-begun")

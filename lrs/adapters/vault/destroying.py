@@ -37,7 +37,7 @@ def apply_entry(connection: Connection, entry: Entry) -> None:
         for table in _OF_A_SUBJECT:
             connection.execute(f"DELETE FROM {table} WHERE tenant = ? AND subject = ?", named)
         connection.execute(
-            "UPDATE subject SET state = 'erased', restricted = 0, held = 0, corrected = 0, waiting = ?"
+            "UPDATE subject SET state = 'erased', restricted = 0, held = 0, corrected = 0, noted = 0, waiting = ?"
             " WHERE tenant = ? AND subject = ?",
             (b"", *named),
         )

@@ -6,9 +6,6 @@ A STORAGE FORMAT: a change is a migration.
 import re
 from dataclasses import dataclass
 
-# Who is not simply there to be read: few, so they are looked up together whenever the fence moved.
-NOTED = "(state IN ('pending', 'erasing') OR restricted + corrected > 0)"
-
 TABLES = (
     # where the keys stand: moved in the same transaction as whatever makes cached keys void
     (
@@ -22,13 +19,15 @@ TABLES = (
     ),
     # How each subject stands (``lrs.domain.subjects``); role 'tenant' stands for what belongs to no person.
     # Waiting: the ids of requests, 16 bytes each. Corrected: a version on its stream. Changed: where the fence
-    # stood then.
+    # stood then. Noted: who is not simply there to be read; few, and looked up together whenever the fence moved.
     (
         "CREATE TABLE subject (tenant TEXT NOT NULL, subject BLOB NOT NULL, role TEXT NOT NULL,"
         " state TEXT NOT NULL, restricted INTEGER NOT NULL, held INTEGER NOT NULL, waiting BLOB NOT NULL,"
-        " corrected INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY (tenant, subject)) WITHOUT ROWID"
+        " corrected INTEGER NOT NULL, changed INTEGER NOT NULL, noted INTEGER NOT NULL,"
+        " PRIMARY KEY (tenant, subject)) WITHOUT ROWID"
     ),
-    f"CREATE INDEX subject_noted ON subject (tenant, subject) WHERE {NOTED}",
+    # Spelled so that SQLite, which has no statistics here, does not rather walk all of a tenant's people.
+    "CREATE INDEX subject_noted ON subject (tenant, noted, subject) WHERE noted > 0",
     "CREATE UNIQUE INDEX subject_of_tenant ON subject (tenant) WHERE role = 'tenant'",
     # data keys, wrapped by the tenant's TK
     (

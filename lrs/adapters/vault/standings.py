@@ -10,7 +10,6 @@ from uuid import UUID
 
 from lrs.adapters.sql.database import Connection
 from lrs.adapters.vault.known import Noted
-from lrs.adapters.vault.schema import NOTED
 from lrs.domain.subjects import Standing, State
 
 Step = Callable[[Standing], Standing]
@@ -21,7 +20,7 @@ _ID_BYTES = 16
 def insert_subjects(connection: Connection, tenant: str, subjects: Iterable[UUID], role: str) -> None:
     """New subjects, live."""
     connection.executemany(
-        "INSERT INTO subject VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO subject VALUES (?,?,?,?,?,?,?,?,?,?)",
         [(tenant, subject.bytes, role, *_row(Standing())) for subject in subjects],
     )
 
@@ -29,7 +28,7 @@ def insert_subjects(connection: Connection, tenant: str, subjects: Iterable[UUID
 def noted(connection: Connection, tenant: str) -> Noted:
     """Who of a tenant is not simply there to be read."""
     rows = connection.execute(
-        f"SELECT subject, state, restricted, corrected FROM subject WHERE tenant = ? AND {NOTED}", (tenant,)
+        "SELECT subject, state, restricted, corrected FROM subject WHERE tenant = ? AND noted > 0", (tenant,)
     ).fetchall()
     found = [(UUID(bytes=row[0]), *row[1:]) for row in rows]
     return Noted(
@@ -61,8 +60,8 @@ def take(connection: Connection, tenant: str, subjects: Iterable[UUID], step: St
     stepped = [(one, before, step(before)) for one, before in found]
     changed = [(one, replace(then, changed=sequence + 1)) for one, before, then in stepped if then != before]
     connection.executemany(
-        "UPDATE subject SET state = ?, restricted = ?, held = ?, waiting = ?, corrected = ?, changed = ?"
-        " WHERE tenant = ? AND subject = ?",
+        "UPDATE subject SET state = ?, restricted = ?, held = ?, waiting = ?, corrected = ?, changed = ?,"
+        " noted = ? WHERE tenant = ? AND subject = ?",
         [(*_row(then), tenant, one.bytes) for one, then in changed],
     )
     if changed:
@@ -71,6 +70,8 @@ def take(connection: Connection, tenant: str, subjects: Iterable[UUID], step: St
     return [now.get(one, before) for one, before, _ in stepped]
 
 
-def _row(one: Standing) -> tuple[str, int, int, bytes, int, int]:
+def _row(one: Standing) -> tuple[str, int, int, bytes, int, int, int]:
+    """The columns, the one by which it is found among them."""
+    noted = one.state in (State.PENDING, State.ERASING) or one.restricted or one.corrected > 0
     waiting = b"".join(sorted(request.bytes for request in one.waiting))
-    return (one.state, int(one.restricted), int(one.held), waiting, one.corrected, one.changed)
+    return (one.state, int(one.restricted), int(one.held), waiting, one.corrected, one.changed, int(noted))
