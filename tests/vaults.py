@@ -26,13 +26,16 @@ from lrs.adapters.postgres import vault as postgres_vault
 from lrs.adapters.postgres.migrating import migrate_vault
 from lrs.adapters.postgres.schema import VAULT_SCHEMA
 from lrs.adapters.sql.database import Connection, Database, Result
+from lrs.adapters.vault.closing import VaultEpochs
 from lrs.adapters.vault.destroying import apply_entry
+from lrs.adapters.vault.escrow import Escrow
 from lrs.adapters.vault.ledger import GENESIS, Mirror, make_entry
 from lrs.adapters.vault.opening import mirror_file, open_vault
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.agents import Identifier
+from lrs.domain.epochs import Rewrapped
 from lrs.domain.sealing import EXPIRED, Category, Destroyed, Outcome, Place, Sealed, Slot
-from lrs.ports import Vault
+from lrs.ports import RootProvider, Vault
 from tests.postgres import Databases
 
 TENANT = "acme"
@@ -60,6 +63,8 @@ class VaultPlace(Protocol):
     root: Path
     root_key: str | None
     opened: list[KeyVault]
+    provider: RootProvider | None
+    escrow: Escrow | None
 
     @property
     def key_dir(self) -> Path:
@@ -135,6 +140,8 @@ class SqlitePlace:
     root: Path
     root_key: str | None = None
     opened: list[KeyVault] = field(default_factory=list)
+    provider: RootProvider | None = None
+    escrow: Escrow | None = None
 
     @property
     def path(self) -> Path:
@@ -153,7 +160,9 @@ class SqlitePlace:
 
     def open(self) -> KeyVault:
         """One more instance on the same files."""
-        vault = open_vault(self.path, self.key_dir, root_key=self.root_key, root_file=None)
+        vault = open_vault(
+            self.path, self.key_dir, root_key=self.root_key, provider=self.provider, escrow=self.escrow
+        )
         self.opened.append(vault)
         return vault
 
@@ -273,6 +282,8 @@ class PostgresPlace:
     opened: list[KeyVault] = field(default_factory=list)
     others: "list[PostgresPlace]" = field(default_factory=list)
     connections: int = 2
+    provider: RootProvider | None = None
+    escrow: Escrow | None = None
 
     def __post_init__(self) -> None:
         if not self.url and self.databases:
@@ -295,7 +306,12 @@ class PostgresPlace:
     def open_at(self, url: str) -> KeyVault:
         """One more instance that finds the database by another way."""
         vault = postgres_vault.open_postgres_vault(
-            url, self.key_dir, connections=self.connections, root_key=self.root_key, root_file=None
+            url,
+            self.key_dir,
+            connections=self.connections,
+            root_key=self.root_key,
+            provider=self.provider,
+            escrow=self.escrow,
         )
         self.opened.append(vault)
         pool_of(vault).timeout = POOL_SECONDS_MAX * 5
@@ -479,6 +495,19 @@ def erase(vault: Vault, subject: UUID, tenant: str = TENANT) -> Destroyed:
     return vault.destroy(tenant, subject, AT)
 
 
+def close_epoch(vault: Vault, escrow: Escrow | None = None) -> Rewrapped:
+    """Close the present epoch, as far as the vault is concerned."""
+    assert isinstance(vault, KeyVault)
+    epochs, epoch = VaultEpochs(vault, escrow), vault.epoch()
+    with epochs.alone():
+        epochs.prepare()
+        rewrapped = epochs.turn(AT, lambda *_: None)
+        epochs.check(epoch, lambda *_: None)
+        epochs.destroy(epoch, lambda: AT)
+        epochs.certified(epoch, AT)
+    return rewrapped
+
+
 # --- what happens between two messages to the database -------------------------------------------------------
 
 
@@ -606,6 +635,33 @@ def die_while_opening(place: VaultPlace, step: int) -> None:
     setattr(postgres_vault, "VaultDatabase", lambda pool: Stepped(database(pool), count))  # noqa: B010
     sys.addaudithook(lambda event, _: count() if event in _TOUCHES else None)
     place.open()
+    os._exit(0)
+
+
+def close_and_die(place: VaultPlace, step: int) -> None:
+    """Close the epoch and die when this step is done."""
+    epochs = VaultEpochs(place.open())
+    epoch = epochs.standing().epoch
+    with epochs.alone():
+        epochs.prepare()
+        if step == 1:
+            os._exit(9)
+        epochs.turn(AT, lambda *_: None)
+        if step == 2:
+            os._exit(9)
+        epochs.check(epoch, lambda *_: None)
+        if step == 3:
+            os._exit(9)
+        epochs.destroy(epoch, lambda: AT)
+    os._exit(9)
+
+
+def die_while_closing(place: VaultPlace, step: int) -> None:
+    """Close the epoch and die just before the given message to the database or touch of the file system."""
+    vault, count = place.open(), _die_at(step)
+    vault = stepped(vault, count)
+    sys.addaudithook(lambda event, _: count() if event in _TOUCHES else None)
+    close_epoch(vault)
     os._exit(0)
 
 

@@ -33,7 +33,7 @@ from lrs.adapters.vault.escrow import Escrow
 from lrs.adapters.vault.ledger import DEPARTED
 from lrs.adapters.vault.opening import make_file
 from lrs.adapters.vault.reading import digest_of
-from lrs.adapters.vault.rewrapping import Turn, open_identifier, rewrap
+from lrs.adapters.vault.rewrapping import Turn, open_identifier, prepare, write
 from lrs.adapters.vault.snapshot import dump, load
 from lrs.adapters.vault.tenants import OPERATOR, PEPPER, SIGNING, WRAPPING, unwrap_key
 from lrs.adapters.vault.vault import KeyVault
@@ -110,16 +110,16 @@ class VaultEpochs:
 
     def turn(self, at: datetime, progress: Progress) -> Rewrapped:
         """Step 2. EpochBusy when another was faster; VaultRefused when something does not open."""
-        present = self._vault.epoch()
-        new = self._keys.read(present + 1)
-        with self._vault.writing() as (connection, (epoch, sequence)):
-            if epoch != present:
+        with self._vault.database.read() as connection:
+            known = self._vault.known(connection)
+            last = _last(_closed(connection))
+            turn = Turn(known.epoch, known.epoch_key, self._keys.read(known.epoch + 1), last)
+            prepared = prepare(connection, turn, progress)
+        with self._vault.writing() as (connection, (epoch, _)):
+            if epoch != turn.epoch:
                 raise EpochBusy(_BUSY)
-            old = self._vault.known_at(epoch, sequence).epoch_key
             self._vault.finish_interrupted(connection)
-            after = _last(_closed(connection))
-            (upto,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM ledger").fetchone()
-            rewrapped = rewrap(connection, Turn(epoch, old, new), after, upto, progress)
+            upto, rewrapped = write(connection, turn, prepared)
             connection.execute(
                 "INSERT INTO epoch VALUES (?, ?, ?, NULL, NULL, NULL, NULL)", (epoch, upto, at.isoformat())
             )

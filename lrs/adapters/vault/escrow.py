@@ -1,5 +1,7 @@
 """The escrow: what a total loss of everything but the backups must leave. Two slots, and every destruction.
 
+``vault.json``
+    whose it is: JSON {"vault"}
 ``epoch-0.age``, ``epoch-1.age``
     EK(n) in slot n % 2, sealed to the backup's recipients: JSON {"vault", "epoch", "key" (base64; null once it was
     destroyed), "public_key" of the operator (base64)}
@@ -22,6 +24,7 @@ from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 SLOTS: Final = 2
 _SLOT_BYTES_MAX: Final = 64 * 1024
 _LEDGER: Final = "ledger"
+_OWNER: Final = "vault.json"
 _UNAVAILABLE = "the escrow does not answer"
 
 
@@ -47,6 +50,20 @@ class Escrow:
     def url(self) -> str:
         """Where it is."""
         return self._place.url
+
+    def claim(self, vault: str) -> None:
+        """See that it is this vault's; the first who comes has it. VaultRefused."""
+        line = json.dumps({"vault": vault}).encode()
+        try:
+            try:
+                found = self._place.get(_OWNER)
+            except FileNotFoundError:
+                self._place.put(_OWNER, line)
+                return
+        except StoreUnavailable as error:
+            raise KeyStoreUnavailable(_UNAVAILABLE) from error
+        if found != line:
+            raise VaultRefused("the escrow is another vault's: each needs one of its own")
 
     # --- slots -----------------------------------------------------------------------------------------------
 

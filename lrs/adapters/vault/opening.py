@@ -110,6 +110,8 @@ def unlock(
         with database.read() as connection:
             check_epoch(connection, epoch, epoch_key)
         vault = KeyVault(database, keys, Mirrors(Mirror(mirror_file(key_dir)), escrow))
+        if escrow is not None:
+            escrow.claim(vault_id)
         vault.catch_up()
         vault.ensure_operator()
     except BaseException:

@@ -18,7 +18,7 @@ import orjson
 
 from lrs.adapters.sql.database import Connection, Database, marks
 from lrs.adapters.vault.schema import Table, described
-from lrs.domain.errors import AlreadyExists, BackupInvalid
+from lrs.domain.errors import AlreadyExists, BackupInvalid, VaultRefused
 
 _FORMAT: Final = 1
 _ROWS: Final = 2_000
@@ -70,11 +70,14 @@ def _pages(connection: Connection, table: Table) -> Iterator[list[Any]]:
 
 
 def _line(table: Table, row: Any) -> bytes:
-    values = [
-        base64.b64encode(value).decode() if at in table.blobs and value is not None else value
-        for at, value in enumerate(row)
-    ]
-    return orjson.dumps([table.name, *values]) + b"\n"
+    try:
+        values = [
+            base64.b64encode(value).decode() if at in table.blobs and value is not None else value
+            for at, value in enumerate(row)
+        ]
+        return orjson.dumps([table.name, *values]) + b"\n"
+    except TypeError:
+        raise VaultRefused("a row of the vault holds what it can not: it was altered") from None
 
 
 def load(database: Database, chunks: Iterable[bytes], check: Callable[[Head], None] = lambda _: None) -> Head:
@@ -88,14 +91,17 @@ def load(database: Database, chunks: Iterable[bytes], check: Callable[[Head], No
             raise AlreadyExists("there is a vault already: a snapshot is only loaded into an empty one")
         rows: list[Any] = []
         name = ""
+        last: Any = None
         for line in lines:
             found, *values = _parsed(line)
             if found not in tables:
                 raise BackupInvalid("a snapshot of the vault holds a row of no table")
             if found != name or len(rows) == _ROWS_TOGETHER:
                 _insert(connection, tables.get(name), rows)
+                last = None if found != name else last
                 name, rows = found, []
             rows.append(_row(tables[found], values))
+            last = _after(last, tables[found], rows[-1])
         _insert(connection, tables.get(name), rows)
         lines.check_end()
     return head
@@ -140,6 +146,17 @@ def _row(table: Table, values: list[Any]) -> list[Any]:
         ]
     except (binascii.Error, ValueError, TypeError):
         raise BackupInvalid("a snapshot of the vault has a row that can not be read") from None
+
+
+def _after(last: Any, table: Table, row: list[Any]) -> tuple[Any, ...]:
+    """The row's key, which comes after the last one's. BackupInvalid."""
+    key = tuple(row[table.columns.index(column)] for column in table.key)
+    try:
+        if last is None or last < key:
+            return key
+    except TypeError:
+        pass  # of another type than the last one's
+    raise BackupInvalid("a snapshot of the vault has rows out of order")
 
 
 @dataclass
