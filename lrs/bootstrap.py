@@ -44,6 +44,7 @@ from lrs.ports import Clock, RootProvider, Stores
 from lrs.projections.runner import Runner
 from lrs.recording.attachments import remove_all
 from lrs.recording.recorder import Recorder
+from lrs.reindexing.records import Records
 from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
@@ -54,8 +55,10 @@ from retention.backup.scheduling import BackupWorker
 from retention.closing import EpochCloser
 from retention.daily import EpochSchedule
 from retention.erasure import Eraser
+from retention.expiry import Expirer
 from retention.export import Exporter
 from retention.rights import Rights
+from retention.schedule import Schedule
 from retention.sweeping import Sweep, Sweeper
 from retention.worker import RequestWorker
 
@@ -92,6 +95,8 @@ class System:
     blobs: ObjectBlobs
     backup: Backup | None
     backup_worker: BackupWorker | None
+    expirer: Expirer
+    expiries: Schedule
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -130,6 +135,7 @@ class System:
         self.schedule.start()
         if self.backup_worker is not None:
             self.backup_worker.start()
+        self.expiries.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
@@ -139,6 +145,7 @@ class System:
             if self.backup_worker is not None:
                 self.backup_worker.stop()
             self.schedule.stop()
+            self.expiries.stop()
             self.sweeper.stop()
             self.worker.stop()
             self.runner.stop()
@@ -175,6 +182,8 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
     backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
     closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
+    records = Records(vault, opener, credentials.seeing_only_own)
+    expirer = Expirer(tenants, vault, opener, records, clock)
     return System(
         settings=settings,
         vault=vault,
@@ -192,7 +201,7 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
         reporter=Reporter(tenants, vault, opener, clock, runner.hurry),
         rights=rights,
         exporter=exporter,
-        reindexer=Reindexer(tenants, vault, opener, credentials.seeing_only_own),
+        reindexer=Reindexer(tenants, vault, records),
         attached=attached,
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
@@ -202,6 +211,8 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
         blobs=blobs,
         backup=backup,
         backup_worker=BackupWorker(backup, Leader(control, clock, "backup"), clock) if backup else None,
+        expirer=expirer,
+        expiries=Schedule("retention", names, expirer.run, Leader(control, clock, "retention")),
     )
 
 

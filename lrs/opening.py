@@ -74,17 +74,15 @@ class Opener:
         """Hot events among these, each with its body or the outcome. KeyStoreUnavailable."""
         return list(self.each(store, recorded))
 
-    def each(
-        self, store: TenantStore, recorded: Sequence[Recorded], *, even_denied: bool = False
-    ) -> Iterator[Opened]:
+    def each(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> Iterator[Opened]:
         """The same, one at a time and opened a few at a time: what is let go before more is made is never walked
         through by the garbage collector, which took a third of the time when a thousand bodies were held.
-        ``even_denied`` is for indexes and views (``Vault.open_many``)."""
+        ``inside`` is for indexes and views (``Vault.open_many``)."""
         for start in range(0, len(recorded), _OPENED_TOGETHER):
             part = recorded[start : start + _OPENED_TOGETHER]
-            events = [(one, event) for one in part if (event := _decode(one)) is not None]
+            events = [(one, event) for one in part if (event := decoded(one)) is not None]
             sealed = [(body_place(event), event.body) for _, event in events]
-            outcomes = self._vault.open_many(store.tenant, sealed, even_denied=even_denied)
+            outcomes = self._vault.open_many(store.tenant, sealed, inside=inside)
             for (one, event), outcome in zip(events, outcomes, strict=True):
                 yield _opened(one, event, outcome)
 
@@ -174,7 +172,7 @@ class Opener:
         return {"objectType": "Agent", "account": account}
 
 
-def _decode(one: Recorded) -> HotEvent | None:
+def decoded(one: Recorded) -> HotEvent | None:
     """The hot event, None for an aggregate's. Bytes that are no event become one with nothing in it, whose
     body then opens as Corrupt: an alarm about this event alone."""
     hot = HOT_EVENTS.get(one.topic)

@@ -6,6 +6,7 @@ import typer
 
 from lrs.cli import backup, migrate, service, subjects
 from lrs.cli.epochs import epochs
+from lrs.cli.retention import retention
 from lrs.cli.tenants import credentials, tenants
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app.add_typer(credentials, name="credential")
 app.add_typer(subjects.subjects, name="subject")
 app.add_typer(backup.backups, name="backup")
 app.add_typer(epochs, name="epoch")
+app.add_typer(retention, name="retention")
 
 _COMMANDS: dict[Callable[..., None], str] = {
     service.demo: "lrs demo",

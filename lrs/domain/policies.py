@@ -5,10 +5,11 @@ Durations are whole days. It must not know keys or stores: others ask it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from lrs.domain.errors import InvalidRequest
-from lrs.domain.sealing import Category
+from lrs.domain.sealing import Category, end_of
 
 # Keys of these end with a period; identity and documents have none, and end with their person.
 EXPIRING = (Category.LEARNING, Category.EXCHANGE, Category.ATTACHMENTS)
@@ -27,6 +28,11 @@ class Policy:
     cooling_days: int = 0
     retention_days: Mapping[Category, int] = field(default_factory=dict)
     compaction_days: int = COMPACTION_DAYS
+
+    def keeps(self, category: Category, period: str, now: datetime) -> bool:
+        """Whether what was received in this period is kept still."""
+        days = self.retention_days.get(category)
+        return days is None or now < end_of(period) + timedelta(days=days)
 
     def facts(self) -> dict[str, Any]:
         """As it is stored and shown."""

@@ -6,7 +6,7 @@ CATEGORY AND PERIOD NAMES ARE A KEY FORMAT: they are part of the additional data
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -36,6 +36,12 @@ _PERIOD_FORMATS = {
 def period_of(category: Category, received: datetime) -> str:
     """The period whose key seals what was received then: ``"2026"``, ``"2026-11"``, or ``""`` for no period."""
     return received.strftime(_PERIOD_FORMATS[category])
+
+
+def end_of(period: str) -> datetime:
+    """When a period was over: retention counts from then."""
+    year, month = (int(part) for part in (*period.split("-"), "12")[:2])
+    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
 class Slot(NamedTuple):

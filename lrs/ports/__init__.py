@@ -9,6 +9,7 @@ from lrs.ports.clock import Clock
 from lrs.ports.control import ControlStore, CredentialRow, TenantRow
 from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocument
 from lrs.ports.epochs import Epochs, ErasedSubject
+from lrs.ports.expiry import Expired, Expiry
 from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Bearing, Reading, StaleFence, Vault
 from lrs.ports.logs import EventLog, EventRow, LogHead
@@ -36,6 +37,8 @@ __all__ = [
     "ErasedSubject",
     "EventLog",
     "EventRow",
+    "Expired",
+    "Expiry",
     "Filling",
     "Generation",
     "Head",

@@ -96,10 +96,10 @@ class Vault(Protocol):
         ...
 
     def open_many(
-        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, even_denied: bool = False
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, inside: bool = False
     ) -> list[Outcome]:
         """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
-        whoever asks again while the fence stands. ``even_denied`` is for indexes and views, which hold what is
+        whoever asks again while the fence stands. ``inside`` is for indexes and views, which hold what is
         denied, too, and leave it out when they are read: such items open as if nothing was denied."""
         ...
 
@@ -122,6 +122,23 @@ class Vault(Protocol):
 
     def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:
         """Ledger entry (mirror first), then every key and directory row of the subject gone; idempotent."""
+        ...
+
+    def periods(self, tenant: str, category: Category) -> dict[str, int]:
+        """How many keys of a category may expire, by period."""
+        ...
+
+    def keys_of(self, tenant: str, category: Category, period: str) -> Iterator[bytes]:
+        """The ids of the keys of a period that may expire."""
+        ...
+
+    def expire(self, tenant: str, category: Category, period: str, at: datetime) -> Iterator[Destroyed]:
+        """Destroy the keys of a period, some at a time: ledger entry (mirror first), then they are gone, then it
+        is said. Whoever asks no further leaves the others. Idempotent."""
+        ...
+
+    def kids(self, sealed: Sealed) -> tuple[bytes, ...]:
+        """The ids of the keys that open it; none where it is no envelope."""
         ...
 
     def identifier_kinds(self, tenant: str, subject: UUID) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from eventsourcing.persistence import ProcessRecorder
 
 from lrs.ports.documents import Documents
+from lrs.ports.expiry import Expiry
 from lrs.ports.filling import Filling
 from lrs.ports.logs import EventLog
 from lrs.ports.requests import Requests
@@ -78,6 +79,11 @@ class TenantStore(Protocol):
     @property
     def filling(self) -> Filling:
         """Filling all that stands beside the log from the log."""
+        ...
+
+    @property
+    def expiry(self) -> Expiry:
+        """The index after keys that expired."""
         ...
 
     def purge(self, subject: UUID, sequence: int) -> Purged:

@@ -80,9 +80,24 @@ class Views(Protocol):
         """The generation that answers; a view never written has number 1 at position 0."""
         ...
 
-    def write(self, generations: Sequence[Generation], end: int) -> AbstractContextManager[ViewWriter]:
+    def expiring(self) -> int:
+        """Up to which sequence of the ledger keys expired; to be asked before anything is opened to be folded."""
+        ...
+
+    def write(
+        self, generations: Sequence[Generation], end: int, expiring: int | None = None
+    ) -> AbstractContextManager[ViewWriter]:
         """A transaction that moves the generations' tracking to ``end``. RecordConflictError when one of them
-        is no longer where the caller saw it: another runner was faster."""
+        is no longer where the caller saw it: another runner was faster; or when keys expired since ``expiring``
+        (None: nothing was opened): what was opened may be what none of them should say any more."""
+        ...
+
+    def alone(self, view: str) -> AbstractContextManager[tuple[ViewWriter, list[Generation]]]:
+        """A transaction without projectors beside it, and every generation of a view that has come anywhere."""
+        ...
+
+    def keys(self, view: str, subjects: Sequence[UUID]) -> list[ViewKey]:
+        """The rows of these subjects, in whatever generation."""
         ...
 
     def begin(self, view: str) -> Generation:

@@ -23,9 +23,11 @@ _REFOLD_PAGE = 500
 @dataclass(slots=True)
 class Batch:
     """What a stretch of the log says: about rows, to be merged with what is there; about rows that are to be
-    replaced (None: nothing is said of them any more); and which events are damaged."""
+    replaced (None: nothing is said of them any more); and which events are damaged. ``expiring``: how far keys had
+    expired before anything was opened."""
 
     end: int
+    expiring: int
     rows: Rows = field(default_factory=dict)
     anew: dict[ViewKey, ViewRow | None] = field(default_factory=dict)
     corrupt: list[int] = field(default_factory=list)
@@ -44,10 +46,10 @@ class Folding:
         recorded = self._store.statements.read(after, limit)
         if not recorded:
             return None
-        batch = Batch(end=recorded[-1].position)
+        batch = Batch(end=recorded[-1].position, expiring=self._store.views.expiring())
         voided = self._store.statements.voided_between(after, batch.end)
         voids: list[UUID] = []
-        for one in self._opener.each(self._store, recorded, even_denied=True):
+        for one in self._opener.each(self._store, recorded, inside=True):
             if isinstance(one.outcome, Corrupt):
                 batch.corrupt.append(one.recorded.position)
             if isinstance(one.event, StatementRecorded) and one.event.voids is not None:
@@ -62,12 +64,12 @@ class Folding:
             return
         found = self._store.statements.by_ids(targets).values()
         before = [one for one in found if one.position <= batch.end]
-        of_targets = [_said(one) for one in self._opener.each(self._store, before, even_denied=True)]
+        of_targets = [_said(one) for one in self._opener.each(self._store, before, inside=True)]
         for key in {said[0] for said in of_targets if said is not None}:
             batch.rows.pop(key, None)
-            batch.anew[key] = self._folded_anew(key, batch.end)
+            batch.anew[key] = self.anew(key, batch.end)
 
-    def _folded_anew(self, key: ViewKey, end: int) -> ViewRow | None:
+    def anew(self, key: ViewKey, end: int) -> ViewRow | None:
         """A row from every standing statement up to a position, by the index."""
         term = self._store.statements.term
         wanted = Selection(
@@ -81,7 +83,7 @@ class Folding:
         while after is not None:
             page = self._store.statements.select(replace(wanted, after=after))
             upto = [row for row in page.rows if row.position <= end]
-            for one in self._opener.each(self._store, upto, even_denied=True):
+            for one in self._opener.each(self._store, upto, inside=True):
                 if (said := _said(one)) is not None and said[0] == key:
                     self._view.say(rows, *said)
             after = page.rows[-1].position if page.more and len(upto) == len(page.rows) else None

@@ -40,7 +40,7 @@ def step(
 
 def _written(store: TenantStore, generations: Sequence[Generation], batch: Batch) -> list[Generation]:
     view = VIEWS[generations[0].view]
-    with store.views.write(generations, batch.end) as writer:
+    with store.views.write(generations, batch.end, batch.expiring) as writer:
         erased = writer.tombstones({key.subject for key in (*batch.rows, *batch.anew)})
         for generation in generations:
             _write(writer, generation, view, batch, erased)

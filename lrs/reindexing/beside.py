@@ -113,7 +113,7 @@ class Beside:
     def _opened(self, sealed: Sequence[tuple[Recorded, Place, Sealed]]) -> Iterator[tuple[Recorded, bytes]]:
         """Those that open; what is erased has no row, what is damaged is named."""
         items = [(place, part) for _, place, part in sealed]
-        outcomes: Sequence[Any] = self.vault.open_many(self.store.tenant, items, even_denied=True)
+        outcomes: Sequence[Any] = self.vault.open_many(self.store.tenant, items, inside=True)
         for (one, _, _), outcome in zip(sealed, outcomes, strict=True):
             if isinstance(outcome, Plain):
                 yield one, outcome.data

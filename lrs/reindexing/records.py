@@ -55,7 +55,7 @@ class Records:
             yield from self._found(store, hot[start : start + _TOGETHER])
 
     def _found(self, store: TenantStore, hot: Sequence[Recorded]) -> Iterator[Found]:
-        opened = list(self.opener.each(store, hot, even_denied=True))
+        opened = list(self.opener.each(store, hot, inside=True))
         senders = self.only_own(store.tenant, {one.event.authority for one in opened})
         shared = [one for one in opened if one.body is not None and len(owners_among(one.body.paths)) > 1]
         fates = self.vault.fates(store.tenant, [one.event.body for one in shared])
@@ -100,7 +100,7 @@ class Records:
         if not isinstance(event, StatementWithAttachments):
             return []
         items = [(key_place(event.originator_id, at), blob.key) for at, blob in enumerate(event.blobs)]
-        outcomes = self.vault.open_many(store.tenant, items, even_denied=True)
+        outcomes = self.vault.open_many(store.tenant, items, inside=True)
         return [
             BlobRow(blob.name, event.originator_id)
             for blob, outcome in zip(event.blobs, outcomes, strict=True)

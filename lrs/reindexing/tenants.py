@@ -20,10 +20,9 @@ from lrs.application import is_known_topic
 from lrs.domain.events import StatementRecorded
 from lrs.domain.filters import OF_SUBJECT
 from lrs.domain.sealing import ERASED
-from lrs.opening import Opener
 from lrs.ports import Indexed, Recorded, StaleFence, Stretch, TenantStore, Vault
 from lrs.reindexing.beside import Beside
-from lrs.reindexing.records import Records, SeeingOnlyOwn
+from lrs.reindexing.records import Records
 from lrs.tenancy import Tenants
 
 # More of them save little time, and are kept in memory together.
@@ -47,8 +46,7 @@ class Reindexer:
 
     tenants: Tenants
     vault: Vault
-    opener: Opener
-    only_own: SeeingOnlyOwn
+    records: Records
 
     def reindex(
         self, tenant: str, progress: Callable[[int, int], None] = lambda *_: None, *, events: int = STRETCH_EVENTS
@@ -86,7 +84,7 @@ class Reindexer:
     def _attempt(self, store: TenantStore, recorded: Sequence[Recorded], erased: set[int]) -> Stretch:
         stretch = Stretch(recorded[-1].position)
         stretch.corrupt += [one.position for one in recorded if not is_known_topic(one.topic)]
-        for found in Records(self.vault, self.opener, self.only_own).found(store, recorded):
+        for found in self.records.found(store, recorded):
             event, row = found.opened.event, found.row
             if found.corrupt:
                 stretch.corrupt.append(found.opened.recorded.position)

@@ -303,10 +303,8 @@ class Between(Opener):
         self._left = reading
         self._happens = happens
 
-    def each(
-        self, store: TenantStore, recorded: Sequence[Recorded], *, even_denied: bool = False
-    ) -> Iterator[Opened]:
-        yield from super().each(store, recorded, even_denied=even_denied)
+    def each(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> Iterator[Opened]:
+        yield from super().each(store, recorded, inside=inside)
         self._left -= 1
         if self._left == 0:
             self._happens()

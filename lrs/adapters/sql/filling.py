@@ -9,6 +9,7 @@ from typing import Final
 
 from eventsourcing.persistence import RecordConflictError
 
+from lrs.adapters.sql import expiry
 from lrs.adapters.sql.database import Connection, Database
 from lrs.adapters.sql.documents import insert_document_rows
 from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_statements, insert_voided
@@ -120,8 +121,10 @@ def _note(c: Connection, destroyed: Iterable[Destroyed]) -> None:
     """Who is erased, how far destructions have come, and where the log ends."""
     sequence = 0
     for one in destroyed:
-        if one.reason in {ERASED, EXPIRED}:
-            sequence = max(sequence, one.sequence)
+        sequence = max(sequence, one.sequence)
+        if one.reason == EXPIRED:
+            for name in (expiry.EXPIRING, expiry.EXPIRED):
+                expiry.note_sequence(c, name, one.sequence)
         if one.reason == ERASED:
             c.execute(
                 "INSERT INTO tombstone VALUES (?,?) ON CONFLICT (subject) DO NOTHING",

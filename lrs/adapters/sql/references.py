@@ -43,10 +43,16 @@ def insert_references(c: Connection, referring: dict[int, bytes], new: Sequence[
 
 def forget_targets(c: Connection, gone: Sequence[int]) -> None:
     """Statements at these positions have left the index: nobody is found by them any more."""
-    ids: list[bytes] = []
     for part in parts(gone):
         for table in ("reference", "inherited"):
             c.execute(f"DELETE FROM {table} WHERE position IN ({marks(part)})", part)
+    targets_changed(c, gone)
+
+
+def targets_changed(c: Connection, positions: Sequence[int]) -> None:
+    """Statements at these positions are found by other terms now: so is whoever refers to them."""
+    ids: list[bytes] = []
+    for part in parts(positions):
         found = c.execute(f"SELECT originator_id FROM event WHERE position IN ({marks(part)})", part).fetchall()
         ids += [bytes(row[0]) for row in found]
     refresh(c, _referrers(c, ids, None))

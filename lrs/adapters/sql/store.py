@@ -7,6 +7,7 @@ from uuid import UUID
 
 from lrs.adapters.sql.database import Connection, Database, RowWriter, marks, parts
 from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
+from lrs.adapters.sql.expiry import SqlExpiry
 from lrs.adapters.sql.filling import SqlFilling
 from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index
 from lrs.adapters.sql.logs import SqlLog
@@ -46,6 +47,7 @@ class SqlTenantStore:
         self.views = SqlViews(database)
         self.requests = SqlRequests(database)
         self.filling = SqlFilling(database)
+        self.expiry = SqlExpiry(database)
         self.reads = Reads(self.statements, self.views)
         if reads is not None:
             self.reads = Reads(StatementIndex(reads, blind), SqlViews(reads))

@@ -12,6 +12,7 @@ import orjson
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.adapters.sql.database import ROWS_FETCHED, Connection, Database, Row, marks, parts, storable
+from lrs.adapters.sql.expiry import EXPIRING, sequence_of
 from lrs.adapters.sql.generations import (
     COLUMNS,
     KEY,
@@ -134,12 +135,45 @@ class SqlViews:
         with self._database.read() as c:
             return live_of(c, view)
 
+    def expiring(self) -> int:
+        """Up to which sequence of the ledger keys expired; to be asked before anything is opened to be folded."""
+        with self._database.read() as c:
+            return sequence_of(c, EXPIRING)
+
     @contextmanager
-    def write(self, generations: Sequence[Generation], end: int) -> Iterator[SqlViewWriter]:
+    def alone(self, view: str) -> Iterator[tuple[SqlViewWriter, list[Generation]]]:
+        """A transaction without projectors beside it, and every generation of a view that has come anywhere."""
+        with self._database.write() as c:
+            self._take_gate(c)
+            live = live_of(c, view)
+            beside = generation_of(c, view, live.number + 1)
+            found = [one for one in (live, beside) if one.position]
+            yield SqlViewWriter(c, near=self._database.is_near), found
+
+    def keys(self, view: str, subjects: Sequence[UUID]) -> list[ViewKey]:
+        """The rows of these subjects, in whatever generation."""
+        with self._database.read() as c:
+            return [
+                ViewKey(UUID(bytes=subject), activity, _registration_text(registration))
+                for part in parts([one.bytes for one in subjects])
+                for subject, activity, registration in c.execute(
+                    "SELECT DISTINCT subject, activity, registration FROM view_row"
+                    f" WHERE subject IN ({marks(part)}) AND view || '' = ?",
+                    (*part, view),
+                ).fetchall()
+            ]
+
+    @contextmanager
+    def write(
+        self, generations: Sequence[Generation], end: int, expiring: int | None = None
+    ) -> Iterator[SqlViewWriter]:
         """A transaction that moves the generations' tracking to ``end``. RecordConflictError when one of them
-        is no longer where the caller saw it: another runner was faster."""
+        is no longer where the caller saw it: another runner was faster; or when keys expired since ``expiring``
+        (None: nothing was opened): what was opened may be what none of them should say any more."""
         with self._database.write() as c:
             self._hold_gate(c)
+            if expiring is not None and sequence_of(c, EXPIRING) > expiring:
+                raise RecordConflictError
             for one in generations:
                 if one.number < live_of(c, one.view).number:
                     raise RecordConflictError

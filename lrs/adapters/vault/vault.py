@@ -16,7 +16,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks
-from lrs.adapters.vault import snapshot, verdicts
+from lrs.adapters.vault import expiring, snapshot, verdicts
 from lrs.adapters.vault.checking import check_keys
 from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of
 from lrs.adapters.vault.epochs import EpochKeys
@@ -29,6 +29,8 @@ from lrs.adapters.vault.tenants import KINDS, TenantKeyring
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
 from lrs.domain.sealing import (
     ERASED,
+    EXPIRED,
+    Category,
     Denied,
     Destroyed,
     Fate,
@@ -154,18 +156,18 @@ class KeyVault(TenantKeyring):
     # --- opening ---------------------------------------------------------------------------------------------
 
     def open_many(
-        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, even_denied: bool = False
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, keep: bool = False, inside: bool = False
     ) -> list[Outcome]:
         """Each item's outcome, in order. The fence is read for every 500. With ``keep``, what opens is kept for
-        whoever asks again while the fence stands. ``even_denied`` is for indexes and views, which hold what is
+        whoever asks again while the fence stands. ``inside`` is for indexes and views, which hold what is
         denied, too, and leave it out when they are read: such items open as if nothing was denied."""
         outcomes: list[Outcome] = []
         for start in range(0, len(items), FENCED_OPENINGS_MAX):
             part = items[start : start + FENCED_OPENINGS_MAX]
-            if keep and not even_denied:
+            if keep and not inside:
                 outcomes += self._open_kept(tenant, part)
             else:
-                outcomes += self._open_fenced(tenant, part, even_denied=even_denied)
+                outcomes += self._open_fenced(tenant, part, inside=inside)
         return outcomes
 
     def _open_kept(self, tenant: str, items: Sequence[tuple[Place, Sealed]]) -> list[Outcome]:
@@ -184,13 +186,13 @@ class KeyVault(TenantKeyring):
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _open_fenced(
-        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, even_denied: bool = False
+        self, tenant: str, items: Sequence[tuple[Place, Sealed]], *, inside: bool = False
     ) -> list[Outcome]:
         if not items:
             return []
         owners = [verdicts.owners_of(sealed) for _, sealed in items]
         try:
-            known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, even_denied=even_denied)
+            known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, inside=inside)
         except KeyStoreUnavailable:
             return [Unavailable()] * len(items)
         return [
@@ -201,12 +203,10 @@ class KeyVault(TenantKeyring):
     def fates(self, tenant: str, items: Sequence[Sealed]) -> list[tuple[Fate, ...]]:
         """What became of the keys of each item's owners, in the order of the owners. KeyStoreUnavailable."""
         owners = [verdicts.owners_of(sealed) for sealed in items]
-        known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, even_denied=True)
+        known = self._verdicts(tenant, {kid for kids in owners for kid in kids}, inside=True)
         return [tuple([verdicts.fate(known.get(kid)) for kid in kids]) for kids in owners]
 
-    def _verdicts(
-        self, tenant: str, kids: set[bytes], *, even_denied: bool = False
-    ) -> dict[bytes, KeyState | Denied]:
+    def _verdicts(self, tenant: str, kids: set[bytes], *, inside: bool = False) -> dict[bytes, KeyState | Denied]:
         """What may be done with these keys now; one that is nowhere is absent."""
         known = self._look()
         states = {kid: state for kid in kids if (state := known.by_kid.get((tenant, kid)))}
@@ -216,7 +216,7 @@ class KeyVault(TenantKeyring):
                 self._denied(connection, known, tenant)
                 keys = self.tenant_keys(connection, known, tenant)
                 states = self._states(connection, known, tenant, keys, kids)
-        denied = frozenset() if even_denied else known.denied[tenant]
+        denied = frozenset() if inside else known.denied[tenant]
         return {kid: verdicts.verdict(state, denied) for kid, state in states.items()}
 
     def _states(
@@ -264,6 +264,41 @@ class KeyVault(TenantKeyring):
             gone = _entry_of(connection, tenant, subject) or self._destroy(connection, tenant, subject, at)
         self.database.checkpoint()
         return gone
+
+    def periods(self, tenant: str, category: Category) -> dict[str, int]:
+        """How many keys of a category may expire, by period."""
+        with self.database.read() as connection:
+            return expiring.periods(connection, tenant, category)
+
+    def keys_of(self, tenant: str, category: Category, period: str) -> Iterator[bytes]:
+        """The ids of the keys of a period that may expire."""
+        after = b""
+        while True:
+            with self.database.read() as connection:
+                rows = expiring.keys(connection, tenant, category, period, after, expiring.KEYS_MAX)
+            if not rows:
+                return
+            yield from (kid for _, kid in rows)
+            after = rows[-1][0]
+
+    def expire(self, tenant: str, category: Category, period: str, at: datetime) -> Iterator[Destroyed]:
+        """Destroy the keys of a period, some at a time: ledger entry (mirror first), then they are gone, then it
+        is said. Whoever asks no further leaves the others. Idempotent."""
+        subject = self.tenant_subject(tenant)
+        while True:
+            with self.writing() as (connection, _):
+                self.finish_interrupted(connection)
+                rows = expiring.keys(connection, tenant, category, period, b"", expiring.KEYS_MAX)
+                if not rows:
+                    return
+                kids = tuple(kid for _, kid in rows)
+                gone = self._enter(connection, tenant, subject, EXPIRED, kids, at.isoformat())
+            self.database.checkpoint()
+            yield gone
+
+    def kids(self, sealed: Sealed) -> tuple[bytes, ...]:
+        """The ids of the keys that open it; none where it is no envelope."""
+        return verdicts.owners_of(sealed)
 
     def _destroy(self, connection: Connection, tenant: str, subject: UUID, at: datetime) -> Destroyed:
         state = connection.execute(

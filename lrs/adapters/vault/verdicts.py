@@ -90,7 +90,7 @@ def verdict(state: KeyState, denied: frozenset[UUID]) -> KeyState | Denied:
 
 def fate(state: KeyState | Denied | None) -> Fate:
     """What became of a key, by what is known of it."""
-    if isinstance(state, SubjectKey):
+    if isinstance(state, SubjectKey | Denied):
         return Fate.LIVING
     if isinstance(state, Erased):
         return Fate.ERASED

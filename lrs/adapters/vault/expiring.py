@@ -1,0 +1,36 @@
+"""Keys whose retention has ended: which there are, and the next of them that go together.
+
+Expired are keys, not people: whoever they were of stays known and keeps every other key. Nothing is minted for a
+period that is over, for what comes in is sealed under the period in which it comes in.
+"""
+
+from typing import Final
+
+from lrs.adapters.sql.database import Connection
+from lrs.domain.sealing import Category
+
+# Of one entry of the ledger: some 35 kB in its mirror.
+KEYS_MAX: Final = 1_000
+# WHO IS ON LEGAL HOLD KEEPS EVERY KEY: this is the one place that says so, for what is shown and for what is done.
+_NOT_HELD: Final = ""
+
+
+def periods(connection: Connection, tenant: str, category: Category) -> dict[str, int]:
+    """How many keys of a category there are for each period."""
+    rows = connection.execute(
+        f"SELECT period, count(*) FROM data_key WHERE tenant = ? AND category = ?{_NOT_HELD}"
+        " GROUP BY period ORDER BY period",
+        (tenant, category),
+    )
+    return dict(rows.fetchall())
+
+
+def keys(
+    connection: Connection, tenant: str, category: Category, period: str, after: bytes, limit: int
+) -> list[tuple[bytes, bytes]]:
+    """(subject, key id) of some keys of a period, by subject after one."""
+    return connection.execute(
+        "SELECT subject, kid FROM data_key WHERE tenant = ? AND subject > ? AND category = ? AND period = ?"
+        f"{_NOT_HELD} ORDER BY subject LIMIT ?",
+        (tenant, after, category, period, limit),
+    ).fetchall()

@@ -1,0 +1,253 @@
+"""What stands beside a log comes out of it again: whatever happened in whatever order, the store that got the same
+events and was reindexed is the store that there was, table by table, and answers the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lrs.adapters.sql.statements import blind_of
+from lrs.bootstrap import System, build
+from lrs.domain.agents import identifier_of
+from lrs.domain.documents import Method, Resource
+from lrs.domain.errors import EventCorrupt
+from lrs.domain.statements import VOIDED
+from lrs.opening import Opener
+from lrs.ports import TenantStore
+from lrs.projections.runner import catch_up
+from lrs.reindexing.records import Records
+from lrs.reindexing.tenants import Reindexed, Reindexer
+from lrs.retrieving import Query, Retriever
+from lrs.tenancy import Tenants
+from tests.contract.conftest import BACKENDS, Backend, address_of
+from tests.histories import HISTORIES, History, Operation, dump, views
+from tests.places import PUBLIC_URL, STORES, Rows, new_place, tenant_rows
+from tests.postgres import Databases
+from tests.subjects import agent
+
+
+class Crash(Exception):
+    """A process that ends."""
+
+
+@dataclass
+class Twice:
+    """A system, and a place for the stores of its tenants to be made again from their events."""
+
+    system: System
+    elsewhere: Backend
+    stores: Any
+
+    def copied(
+        self, tenant: str, on_the_way: Callable[[tuple[Any, ...]], tuple[Any, ...]] = lambda row: row
+    ) -> TenantStore:
+        """A store with the tenant's events, its key for terms, and nothing else."""
+        store: Any = self.elsewhere.open(tenant)
+        rows = self.rows(tenant)
+        ((key,),) = rows("SELECT value FROM setting WHERE name = 'term-key'")
+        self.elsewhere.rows(tenant, "UPDATE setting SET value = ? WHERE name = 'term-key'", (bytes(key),))
+        events = [on_the_way(row) for row in rows("SELECT * FROM event ORDER BY position")]
+        values = ",".join(["(?,?,?,?,?,?)"] * len(events))
+        self.elsewhere.rows(tenant, f"INSERT INTO event VALUES {values}", [one for row in events for one in row])
+        store.statements = type(store.statements)(store._database, blind_of(store._database))
+        copied: TenantStore = store
+        return copied
+
+    def rows(self, tenant: str) -> Callable[[str], Rows]:
+        """Looks into the live store."""
+        return lambda sql: tenant_rows(self.system.settings, tenant, sql)
+
+    def tenants(self) -> Tenants:
+        """The tenants, with their stores elsewhere."""
+        system = self.system
+        return Tenants(system.control, self.stores, system.vault, system.tenants._clock)
+
+    def reindexer(self) -> Reindexer:
+        """Reindexes what is elsewhere."""
+        vault, opener = self.system.vault, Opener(self.system.vault, PUBLIC_URL)
+        return Reindexer(self.tenants(), vault, Records(vault, opener, self.system.credentials.seeing_only_own))
+
+
+@pytest.fixture(scope="module", params=STORES)
+def twice(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], Databases]
+) -> Iterator[Twice]:
+    """One for all examples; each has a tenant of its own."""
+    folder = tmp_path_factory.mktemp("reindexing")
+    system = build(new_place(request.param, folder / "data", postgres))
+    address = address_of(request.param, folder / "elsewhere", postgres)
+    backend: Any = BACKENDS[request.param](address, system.tenants._clock.now)
+    yield Twice(system, backend, backend._stores if request.param == "sqlite" else backend.stores)
+    backend.close()
+    system.close()
+
+
+NAMES = (f"example-{number}" for number in count())
+
+
+def reindexed(twice: Twice, tenant: str, events: int, crash: int | None = None) -> Reindexed:
+    """Reindex in stretches of so many events; with ``crash``, a process first dies at that report of progress."""
+    heard = count()
+
+    def progress(_done: int, _total: int) -> None:
+        if crash is not None and next(heard) == crash:
+            raise Crash
+
+    try:
+        return twice.reindexer().reindex(tenant, progress, events=events)
+    except Crash:
+        return twice.reindexer().reindex(tenant, events=events)
+
+
+def check(twice: Twice, happened: list[Operation], events: int, crash: int | None = None) -> Reindexed:
+    """Let it happen, reindex a copy, compare."""
+    history = History.begin(twice.system, next(NAMES))
+    history.do(happened)
+    history.fold()
+    tenant = history.tenant
+    store = twice.copied(tenant)
+    found = reindexed(twice, tenant, events, crash)
+    assert found.corrupt == ()
+    same(twice, history, store)
+    twice.system.tenants.delete(tenant)
+    return found
+
+
+def same(twice: Twice, history: History, store: TenantStore) -> None:
+    """The live store and the one that was made again are one."""
+    tenant = history.tenant
+    live = dump(twice.rows(tenant))
+    again = dump(lambda sql: twice.elsewhere.rows(tenant, sql))
+    for table, rows in live.items():
+        assert again[table] == rows, table
+    # Who referred to something and was erased since is not seen to have referred: less may be known of references.
+    ((stored, linked),) = twice.rows(tenant)("SELECT stored, linked FROM head")
+    ((stored_again, linked_again),) = twice.elsewhere.rows(tenant, "SELECT stored, linked FROM head")
+    assert stored_again <= stored
+    assert linked_again <= linked
+    assert twice.elsewhere.rows(tenant, "SELECT * FROM tracking") == []
+    assert store.statements.head().position == history.store.statements.head().position
+    catch_up(store, twice.system.opener)
+    assert views(store) == views(history.store)
+    system = twice.system
+    retriever = Retriever(twice.tenants(), system.vault, system.opener, system.tenants._clock)
+    for query in history.queries():
+        assert answer(retriever, tenant, query) == answer(system.retriever, tenant, query), query
+
+
+def answer(retriever: Retriever, tenant: str, query: Query) -> list[Any]:
+    return retriever.page(tenant, query).statements
+
+
+def about(number: int, target: int, verb: str = VOIDED, who: str = "ada") -> Operation:
+    said = {"actor": agent(who), "verb": {"id": verb}, "object": {"objectType": "StatementRef", "id": target}}
+    return "record", [(number, said, {"files": [], "narrow": False})]
+
+
+def plain(number: int, who: str = "ada", files: tuple[bool, ...] = (), **more: Any) -> Operation:
+    said = {"actor": agent(who), "verb": {"id": "http://example.com/verbs/did"}, "object": {"id": "http://a.b/c"}}
+    return "record", [(number, said | more, {"files": list(files), "narrow": True})]
+
+
+CONFIRMED = "http://example.com/verbs/confirmed"
+
+
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(happened=HISTORIES, events=st.integers(1, 12), crash=st.none() | st.integers(0, 12))
+# A chain whose parts come in the wrong order, a voiding of a voiding before and after it; then who was in the
+# middle is erased, and somebody refers to a statement in which an erased person has a part.
+@example(
+    happened=[
+        about(0, 1, CONFIRMED, "grace"),
+        about(1, 2, CONFIRMED, "alan"),
+        plain(2, context={"instructor": agent("grace")}, files=(False, True)),
+        about(3, 4),
+        about(4, 2),
+        about(5, 4, who="alan"),
+        ("erase", 0),
+        about(6, 2, CONFIRMED, "alan"),
+    ],
+    events=3,
+    crash=2,
+)
+def test_a_store_that_is_made_again_from_its_events_is_the_store_that_there_was(
+    twice: Twice, happened: list[Operation], events: int, crash: int | None
+) -> None:
+    check(twice, happened, events, crash)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3_600)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(happened=HISTORIES, events=st.integers(1, 12), crash=st.none() | st.integers(0, 12))
+def test_a_store_that_is_made_again_from_its_events_is_the_store_that_there_was_for_long(
+    twice: Twice, happened: list[Operation], events: int, crash: int | None
+) -> None:
+    check(twice, happened, events, crash)
+
+
+def test_who_is_denied_for_the_time_being_is_indexed_and_folded_as_usual(twice: Twice) -> None:
+    history = History.begin(twice.system, next(NAMES))
+    history.do([plain(0), ("document", (Method.POST, Resource.STATE, "ada", "one", None)), ("exchange", "ada")])
+    identifier = identifier_of(agent("ada"))
+    assert identifier is not None
+    subject = twice.system.vault.read(history.tenant).lookup([identifier])[identifier]
+    twice.system.vault.begin_erasure(history.tenant, subject)
+    history.fold()
+    assert len(twice.rows(history.tenant)("SELECT * FROM statement")) == 1
+    assert len(views(history.store)["learning"]) == 1
+    store = twice.copied(history.tenant)
+    assert reindexed(twice, history.tenant, 100).corrupt == ()
+    same(twice, history, store)
+
+
+def test_a_finished_reindexing_that_is_asked_for_again_begins_afresh(twice: Twice) -> None:
+    history = History.begin(twice.system, next(NAMES))
+    history.do([plain(0), about(1, 0), ("exchange", "ada")])
+    store = twice.copied(history.tenant)
+    first, second = (reindexed(twice, history.tenant, 2) for _ in range(2))
+    assert first == second
+    history.fold()
+    same(twice, history, store)
+
+
+def damaged(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An event to which something happened on the disk."""
+    *where, topic, stored = row
+    state = bytes(stored)
+    if topic in {"statement-recorded/1", "exchange-recorded/1"}:
+        state = state[:-1] + bytes((state[-1] ^ 1,))
+    elif topic == "document-stored/1":  # in the sealed head
+        state = state[:80] + bytes((state[80] ^ 1,)) + state[81:]
+    elif topic == "request-opened/1":
+        state = state[:-1]
+    elif topic == "subject-registered/1":
+        topic = "subject-registered/9"
+    elif topic == "agent-sealed/1":
+        state = state[: len(state) // 2]
+    return (*where, topic, state)
+
+
+def test_damaged_events_are_named_and_met_by_whoever_asks_for_everything(twice: Twice) -> None:
+    history = History.begin(twice.system, next(NAMES))
+    document: Operation = ("document", (Method.POST, Resource.STATE, "ada", "one", None))
+    history.do([plain(0), document, ("exchange", "ada"), ("ask", "ada"), plain(1, who="grace")])
+    store = twice.copied(history.tenant, lambda row: damaged(row) if row[0] <= 6 else row)
+    found = reindexed(twice, history.tenant, 3)
+    assert found.corrupt == (1, 2, 3, 4, 5, 6)
+    alarms = twice.elsewhere.rows(history.tenant, "SELECT position, code FROM alarm ORDER BY position")
+    assert alarms == [(position, "event-corrupt") for position in found.corrupt]
+    system = twice.system
+    retriever = Retriever(twice.tenants(), system.vault, system.opener, system.tenants._clock)
+    ada, grace = (identifier_of(agent(name)) for name in ("ada", "grace"))
+    for query in (Query(), Query(agent=ada), Query(agent=ada, related_agents=True)):
+        with pytest.raises(EventCorrupt):
+            retriever.page(history.tenant, query)
+    with pytest.raises(EventCorrupt):
+        retriever.one(history.tenant, history.id_of(0))
+    assert len(retriever.page(history.tenant, Query(agent=grace)).statements) == 1
+    assert store.views.alarms() == 6
