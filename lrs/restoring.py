@@ -41,7 +41,8 @@ from lrs.reindexing.control import restore_control_rows
 from retention.backup.checking import Checker, Verified, is_signed_by, vaults_in
 from retention.backup.restoring import Progress, Restore, Restored, whose
 
-_PRESENT = frozenset({".lock", NOTE})
+# A lock, and a first note that found no room.
+_PRESENT = frozenset({".lock", NOTE, f".{NOTE}.draft"})
 
 
 class NewPlace:

@@ -48,13 +48,15 @@ class Drill:
         """An empty place that backs up to where all of them do."""
         self.places += 1
         made = new_place(store or self.store, self.folder / f"place-{self.places}" / "data", self.databases)
-        return made.model_copy(
-            update={
-                "backup_url": self.backup_url,
-                "escrow_url": self.escrow_url,
-                "backup_recipients": self.recipient,
-            }
-        )
+        return made.model_copy(update=self.named())
+
+    def named(self) -> dict[str, str]:
+        """The settings that name backup, escrow and who can open them."""
+        return {
+            "backup_url": self.backup_url,
+            "escrow_url": self.escrow_url,
+            "backup_recipients": self.recipient,
+        }
 
     @property
     def place(self) -> Objects:

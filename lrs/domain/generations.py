@@ -56,5 +56,5 @@ class GenerationStarted:
                 facts["size"],
                 None if root is None else bytes.fromhex(root),
             )
-        except (KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError("not a generation-started/1 state") from None

@@ -279,8 +279,9 @@ class Restore:
             counted.blobs += 1
 
     def _begin(self, log: EventLog, state: LogState | None, upto: datetime | None) -> None:
-        head = log.head()
-        generation = (state.generation if state else head.generation) + 1
+        if state is None:
+            return  # it was taken on while the last run was under way: nothing of it was brought back
+        head, generation = log.head(), state.generation + 1
         if head.generation == generation:
             return
         event = GenerationStarted(

@@ -24,6 +24,8 @@ from psycopg.sql import Composable
 
 from lrs.adapters.postgres.schema import CONTROL, CONTROL_SCHEMA, TENANT, VAULT_MIGRATIONS, VAULT_SCHEMA
 from lrs.bootstrap import build, compactor
+from lrs.config import Settings
+from tests.backups import new_drill, run_backup
 from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import on_postgres
 from tests.postgres import Databases
@@ -118,6 +120,16 @@ def live(data: Path, databases: Databases) -> None:
     again = build(place)
     again.tenants.delete("globex")
     again.close()
+    recover(data.parent / "recovery", place, databases)
+
+
+def recover(folder: Path, place: Settings, databases: Databases) -> None:
+    """A backup, and its restore into other databases."""
+    drill = new_drill(folder, "postgres", lambda: databases)
+    drill.settings = place.model_copy(update=drill.named())
+    with drill.opened() as acme:
+        run_backup(acme)
+    drill.restore()
 
 
 def record(acme: Inside) -> None:
@@ -375,6 +387,12 @@ WITHOUT_A_TENANT = {
     ),
 }
 
+# All of the vault, for a snapshot of it; whether a place is empty, and filling the control store, for a restore.
+OF_THE_WHOLE = re.compile(
+    r"SELECT [a-z_, ]+ FROM [a-z_]+( WHERE \([a-z_, ]+\) > \([%s,]+\))? ORDER BY [a-z_, ]+ LIMIT 2000"
+    r"|SELECT 1 FROM [a-z_]+ LIMIT 1|SELECT count\(\*\) FROM ledger|DELETE FROM (tenant|credential)"
+)
+
 
 def of_tenants(kind: str) -> set[str]:
     """The tables in which tenants are side by side."""
@@ -394,7 +412,8 @@ def test_where_tenants_share_a_table_every_statement_names_its_tenant(
         if session.role != "owner" and schema == kind and {table for _, table in tables_of(sql)} & of_tenants(kind)
     }
     assert len(said) >= 5
-    assert {sql for sql in said if not NAMES_ITS_TENANT.search(sql)} <= WITHOUT_A_TENANT.keys()
+    unnamed = {sql for sql in said if not NAMES_ITS_TENANT.search(sql) and not OF_THE_WHOLE.fullmatch(sql)}
+    assert unnamed <= WITHOUT_A_TENANT.keys()
 
 
 def test_the_tables_that_tenants_share_are_these() -> None:

@@ -225,6 +225,27 @@ def test_a_restore_that_was_killed_goes_on(drill: Drill) -> None:
         assert everything(again, filled) == before
 
 
+def test_a_tenant_whose_row_is_there_and_whose_store_is_not_yet_is_gone_on_with(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with drill.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        before = everything(acme, filled)
+    settings = drill.new_place()
+
+    def killed(*_: object) -> bool:
+        raise Killed
+
+    with monkeypatch.context() as dies:
+        dies.setattr("lrs.restoring.NewPlace.is_alive", killed)
+        with pytest.raises(Killed):
+            drill.restore(settings)
+    drill.restore(settings)
+    with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+
+
 def test_a_run_that_was_killed_counts_for_nothing_until_its_manifest_is_there(drill: Drill) -> None:
     with drill.opened() as acme:
         filled = fill(acme)

@@ -84,7 +84,8 @@ def migrate_vault(url: str) -> Migrated:
 
 
 def create_tenant(url: str, tenant: str, term_key: bytes) -> None:
-    """A tenant's schema, in this release's version; again: nothing."""
+    """A tenant's schema, in this release's version; again: nothing. A migration may have made its tables before,
+    for a restore that was cut off when the tenant had its row and no schema yet."""
     with connected(url) as connection:
         first = f"INSERT INTO setting VALUES ('term-key', '\\x{term_key.hex()}') ON CONFLICT DO NOTHING"
         _migrate(connection, schema_of(tenant), TENANT, SERVICE, first)
@@ -132,8 +133,8 @@ def _migrate_once(
                 connection.execute(statement.encode())
         if before == 0:
             connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, sql.Identifier(role)))
-            for statement in first:
-                connection.execute(statement.encode())
+        for statement in first:
+            connection.execute(statement.encode())
         after = max(migrations)
         if wanted:
             connection.execute(

@@ -5,6 +5,7 @@ Nothing here overwrites a vault or a key that is there; each may be done again a
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,7 +19,7 @@ from lrs.adapters.vault.files import sync_directory
 from lrs.adapters.vault.ledger import GENESIS, parse_line
 from lrs.adapters.vault.opening import Roots, make_file, mirror_file
 from lrs.adapters.vault.snapshot import Head, load
-from lrs.domain.errors import BackupInvalid, VaultRefused
+from lrs.domain.errors import BackupInvalid, KeyStoreUnavailable, VaultRefused
 from lrs.ports.objects import Decryption, ObjectPlace
 
 # The note of a restore; while it says that it is not finished, nothing is served from here.
@@ -78,14 +79,18 @@ def checked_by(vault: str, epoch: int) -> Callable[[Head], None]:
 
 
 def load_file(path: Path, chunks: Iterable[bytes], check: Callable[[Head], None]) -> None:
-    """A vault's file out of a snapshot; there only when it is whole."""
+    """A vault's file out of a snapshot; there only when it is whole. KeyStoreUnavailable."""
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".restoring")
     for suffix in ("", "-wal", "-shm"):
         draft.with_name(draft.name + suffix).unlink(missing_ok=True)
-    with closing(make_file(draft)) as database:
+    try:
+        made = make_file(draft)
+    except sqlite3.Error as error:
+        raise KeyStoreUnavailable("the vault's file can not be written") from error
+    with closing(made) as database:
         load(database, chunks, check)
         database.checkpoint()
     draft.rename(path)
