@@ -351,16 +351,21 @@ def test_the_process_that_leads_expires_by_itself(acme: Inside, monkeypatch: pyt
     monkeypatch.setattr(schedule, "_ASKED_SECONDS", 0.01)
     received(acme, 2023, statement(ADA))
     keeps(acme, learning=700)
-    name, control = str(uuid4()), acme.system.control
+    name, control, ran = str(uuid4()), acme.system.control, list[str]()
+
+    def work(tenant: str) -> None:
+        ran.append(tenant)
+        expirer(acme).run(tenant)
+
     threads = [
-        Schedule("retention", lambda: ["acme"], expirer(acme).run, Leader(control, LaterClock(), name), 0.01)
-        for _ in range(2)
+        Schedule("retention", lambda: ["acme"], work, Leader(control, LaterClock(), name), 60) for _ in range(2)
     ]
     for one in threads:
         one.start()
     deadline = time.monotonic() + 20
     while acme.rows("SELECT count(*) FROM statement") != [(0,)] and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert ran == ["acme"]
     for one in threads:
         one.stop()
     assert acme.rows("SELECT count(*) FROM statement") == [(0,)]
