@@ -5,7 +5,6 @@ from collections.abc import Callable
 import typer
 
 from lrs.cli import backup, doctor, migrate, proofs, service, subjects
-from lrs.cli import backup, migrate, service, subjects
 from lrs.cli.epochs import epochs
 from lrs.cli.retention import retention
 from lrs.cli.tenants import credentials, tenants
