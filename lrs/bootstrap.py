@@ -114,8 +114,6 @@ class System:
     backup: Backup | None
     backup_worker: BackupWorker | None
     notary_runner: NotaryRunner
-    expirer: Expirer
-    expiries: Schedule
     started: bool = False
 
     def application(self) -> ASGIApp:
@@ -158,7 +156,6 @@ class System:
         if self.backup_worker is not None:
             self.backup_worker.start()
         self.notary_runner.start()
-        self.expiries.start()
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
@@ -214,7 +211,6 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
     closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
     records = Records(vault, opener, credentials.seeing_only_own)
-    expirer = Expirer(tenants, vault, opener, records, clock)
     return System(
         settings=settings,
         vault=vault,
@@ -248,8 +244,6 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
         backup=backup,
         backup_worker=BackupWorker(backup, Leader(control, clock, "backup"), clock) if backup else None,
         notary_runner=NotaryRunner(names, tenants.store, notary, Leader(control, clock, "notary")),
-        expirer=expirer,
-        expiries=Schedule("retention", names, expirer.run, Leader(control, clock, "retention")),
     )
 
 
