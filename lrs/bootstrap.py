@@ -207,10 +207,6 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     notary, proofs = Notary(vault, clock, verify, settings.public_url), Proofs(vault, tenants.store)
     decider = Decider(tenants, vault, clock)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), decider, proofs.event)
-    rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock))
-    backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
-    closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
-    records = Records(vault, opener, credentials.seeing_only_own)
     return System(
         settings=settings,
         vault=vault,
