@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import PersistenceError
@@ -60,6 +62,7 @@ from lrs.reindexing.tenants import Reindexer
 from lrs.reporting import Reporter
 from lrs.retrieving import Retriever
 from lrs.tenancy import Credentials, Tenants
+from retention.backup.checking import last_verified
 from retention.backup.retaining import remove_older_snapshots
 from retention.backup.running import Backup
 from retention.backup.scheduling import BackupWorker
@@ -246,7 +249,8 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
 def examine(settings: Settings) -> list[Finding]:
     """What a look at the whole installation finds."""
     keys, data = settings.keys.absolute(), settings.data_dir.absolute()
-    found = list(Machinery(LinuxMachine(), data, keys, Places(str(data), str(keys))).findings())
+    places = Places(str(data), str(keys), _absolute(settings.backup_url), _absolute(settings.escrow_url))
+    found = list(Machinery(LinuxMachine(), data, keys, places).findings())
     if settings.database_url is None and not data.exists():
         return [*found, refused(NotFound("there is no store in LRS_DATA_DIR"))]
     try:
@@ -254,11 +258,39 @@ def examine(settings: Settings) -> list[Finding]:
     except (LetheError, PersistenceError) as error:
         return [*found, refused(error)]
     with closing(system):
-        epoch = Epoch(system.vault.epoch(), None, 0)
         names = [row.name for row in system.tenants.list()]
-        none = Backups(configured=False)
-        stored = Stored(names, system.stores, SystemClock(), lambda: epoch, lambda: none)
+        stored = Stored(
+            names, system.stores, SystemClock(), partial(_epoch_now, system), partial(_backups_now, system)
+        )
         return [*found, *stored.findings()]
+
+
+def _absolute(url: str | None) -> str | None:
+    return url if url is None or "://" in url else str(Path(url).absolute())
+
+
+def _epoch_now(system: System) -> Epoch:
+    standing, provider = system.closer.epochs.standing(), system.vault.keys.provider
+    return Epoch(
+        standing.epoch,
+        standing.oldest_at,
+        standing.destroyed_since,
+        unfinished=len(standing.unfinished),
+        provider=provider.name,
+        destruction_seconds=provider.destruction_seconds,
+    )
+
+
+def _backups_now(system: System) -> Backups:
+    backup = system.backup
+    if backup is None:
+        return Backups(configured=False)
+    last = backup.last()
+    return Backups(
+        configured=True,
+        made_at=datetime.fromisoformat(last.at) if last else None,
+        verified_at=last_verified(backup.place, last.vault) if last else None,
+    )
 
 
 def _backup(

@@ -58,11 +58,12 @@ class Backups:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The present epoch, when it began as far as is known, and how many destructions it holds."""
+    """The present epoch, since when it holds destructions and how many; how many closed ones are unfinished."""
 
     number: int
-    began_at: datetime | None
+    oldest_at: datetime | None
     destructions: int
+    unfinished: int = 0
     provider: str = "file"
     destruction_seconds: int = 0
 
@@ -233,12 +234,18 @@ def _aged(check: str, what: str, at: datetime | None, oldest: datetime, do: str,
 def epoch(known: Epoch, now: datetime) -> Iterator[Finding]:
     """Who was erased is in older copies of the vault until the epoch closes."""
     said = f"epoch {known.number}, {known.destructions} destructions in it"
-    began = known.began_at
-    if known.destructions and began is not None and now - began > timedelta(hours=_EPOCH_HOURS_MAX):
+    if known.unfinished:
         yield Finding(
             "epoch",
             Level.WARN,
-            f"{said}, open since {began:%Y-%m-%d %H:%M} UTC",
+            f"{said}; {known.unfinished} closed ones are not finished",
+            "run `lrs epoch close`: it goes on where it stopped",
+        )
+    elif known.oldest_at is not None and now - known.oldest_at > timedelta(hours=_EPOCH_HOURS_MAX):
+        yield Finding(
+            "epoch",
+            Level.WARN,
+            f"{said}, the oldest of {known.oldest_at:%Y-%m-%d %H:%M} UTC",
             "run `lrs epoch close`: until then an older copy of the vault still opens what was erased since",
         )
     else:

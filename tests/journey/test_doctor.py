@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from lrs import restoring
 from lrs.adapters import machine
 from lrs.adapters.sql.views import SqlViews
 from lrs.bootstrap import build, examine, migrate
@@ -16,6 +17,7 @@ from lrs.config import Settings
 from lrs.domain.errors import StoreUnavailable
 from lrs.domain.findings import Level
 from lrs.domain.instants import EPOCH
+from tests.backups import new_drill, run_backup
 from tests.places import environment, unmigrated, url_of
 from tests.postgres import Databases
 from tests.running import Service
@@ -140,3 +142,19 @@ def test_a_store_that_falls_silent_is_a_finding(installed: Settings, monkeypatch
 
     monkeypatch.setattr(SqlViews, "alarms", silent)
     assert found(installed)["tenants"] is Level.FAIL
+
+
+def test_backups_and_epochs_are_looked_at(tmp_path: Path) -> None:
+    drill = new_drill(tmp_path / "machine", "sqlite", lambda: pytest.fail("not needed"))
+    with drill.opened() as acme:
+        acme.post(statement(ADA))
+        assert found(drill.settings)["backup"] is Level.FAIL
+        run_backup(acme)
+        acme.ran("erase", ADA)
+    seen = found(drill.settings)
+    assert (seen["backup"], seen["backup verified"]) == (Level.OK, Level.WARN)
+    assert (seen["escrow"], seen["epoch"]) == (Level.OK, Level.OK)
+    assert restoring.check_whole(drill.settings, drill.identity, lambda *_: None).restored
+    assert found(drill.settings)["backup verified"] is Level.OK
+    beside = drill.settings.model_copy(update={"backup_url": str(drill.settings.keys / "backup")})
+    assert found(beside)["keys in the backup"] is Level.FAIL

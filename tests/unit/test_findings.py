@@ -103,8 +103,11 @@ def test_backups(known: Backups, expected: dict[str, Level]) -> None:
         (Epoch(1, None, 3), {"epoch": Level.OK}),
         (Epoch(1, NOW - timedelta(hours=47), 3), {"epoch": Level.OK}),
         (Epoch(1, NOW - timedelta(hours=49), 3), {"epoch": Level.WARN}),
-        (Epoch(1, NOW - timedelta(hours=49), 0), {"epoch": Level.OK}),
-        (Epoch(1, NOW, 0, "a key service", 604_800), {"epoch": Level.OK, "epoch keys": Level.WARN}),
+        (Epoch(2, None, 0, unfinished=1), {"epoch": Level.WARN}),
+        (
+            Epoch(1, NOW, 1, provider="a key service", destruction_seconds=604_800),
+            {"epoch": Level.OK, "epoch keys": Level.WARN},
+        ),
     ],
 )
 def test_epochs(known: Epoch, expected: dict[str, Level]) -> None:
