@@ -188,8 +188,8 @@ class VaultMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.copies)
     @rule(data=st.data(), edited=st.booleans())
     def put_an_old_copy_in_its_place(self, data: Any, edited: bool) -> None:
-        """A copy of this epoch destroys again what it brought back; an older one is refused, or opens nobody who was
-        erased. Then the present comes back."""
+        """A copy of this epoch destroys again what it brought back; an older one is refused, or opens nobody who
+        was erased. Then the present comes back."""
         closes, rows = data.draw(st.sampled_from(self.copies))
         present = self.place.copy()
         self.place.close()
