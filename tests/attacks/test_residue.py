@@ -1,8 +1,8 @@
 """What is left of an erased person's keys on the whole machine, and that nothing that is left opens it.
 
-Old wrapped keys may lie anywhere: in free pages, write-ahead logs, backups, an operator's copy of the vault. Every
 Old wrapped keys may lie anywhere: in free pages, write-ahead logs, backups, a copy of the vault that was kept. All
-a key anywhere is tried on all of them, and whatever opens is tried in its turn. The same search, made while the
+files are searched for them, those of backups and escrow opened, too, with the identity. Then everything that still
+is a key anywhere is tried on all of them, and whatever opens is tried in its turn. The same search, made while the
 epoch's key is there, finds the person's keys: so it would find them afterwards.
 """
 

@@ -29,6 +29,7 @@ from lrs.domain.policies import Policy
 from lrs.domain.sealing import Category
 from lrs.recording.drafts import statement_draft
 from lrs.reindexing.control import restore_control_rows
+from retention.closing import WRAPPING
 from tests.backups import new_drill, run_backup
 from tests.histories import SetClock, recording_at
 from tests.parts import attachment, body_of, content_type, part, statements_part
@@ -114,6 +115,7 @@ def live(data: Path, databases: Databases) -> None:
     acme.ran("export", ADA)
     acme.package(acme.http.get("/dsar").json()["requests"][0])
     erase(acme)
+    close(acme)
     look(acme)
     log(acme)
     assert acme.rebuilt_same()
@@ -275,6 +277,22 @@ def decide(acme: Inside) -> None:
     acme.http.put("/admin/policy", json={}).raise_for_status()
 
 
+def close(acme: Inside) -> None:
+    """An epoch in which somebody went, and somebody comes while it is closed; and one in which nobody did."""
+    came: list[str] = []
+
+    def come(step: str, *_: int) -> None:
+        if step == WRAPPING and not came:
+            came.append("late")
+            acme.post(statement(agent("late")))
+
+    acme.system.closer.close(come)
+    assert acme.found_by(agent(came[0]))
+    acme.system.closer.close()
+    assert len(b"".join(acme.system.vault.snapshot())) > 1_000
+    assert acme.system.vault.public_key("")
+
+
 def look(acme: Inside) -> None:
     """What is asked of the ports alone."""
     store = acme.system.stores.open("acme")
@@ -403,6 +421,17 @@ def test_every_statement_is_on_tables_of_its_own_schema(sessions: dict[int, Sess
 
 NAMES_ITS_TENANT = re.compile(r"\b(tenant|name)( \|\| '')? = %s|INSERT INTO \w+ VALUES")
 WITHOUT_A_TENANT = {
+    "SELECT tenant, kind, wrapped FROM tenant_key ORDER BY tenant, kind": "all go over to the next epoch",
+    "SELECT DISTINCT tenant FROM ledger WHERE sequence > %s AND sequence <= %s": "whose keys are made anew",
+    "SELECT coalesce(max(sequence), 0) FROM ledger": "where the epoch ends",
+    "SELECT 1 FROM ledger WHERE sequence > %s LIMIT 1": "whether there is anything to close",
+    "SELECT count(*) FROM ledger WHERE sequence > %s": "the same",
+    "SELECT count(*), min(at) FROM ledger WHERE sequence > %s AND at <> ''": "since when there is",
+    "SELECT tenant, max(sequence) FROM ledger WHERE reason = %s GROUP BY tenant": "who left gets no certificates",
+    (
+        "SELECT tenant, subject, sequence FROM ledger WHERE sequence > %s AND sequence <= %s AND reason = %s"
+        " ORDER BY sequence"
+    ): "who was erased in an epoch, for the closer alone",
     "SELECT hash FROM ledger ORDER BY sequence": "one chain for all tenants: it is held against its mirror",
     "SELECT sequence, tenant, subject, reason, at, previous, hash FROM ledger ORDER BY sequence": "the same",
     "SELECT kid, tenant, sequence FROM destroyed_key": "the same",
