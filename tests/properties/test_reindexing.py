@@ -3,7 +3,7 @@ events and was reindexed is the store that there was, table by table, and answer
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -326,6 +326,26 @@ def test_a_finished_reindexing_that_is_asked_for_again_begins_afresh(twice: Twic
     store = twice.copied(history.tenant)
     first, second = (reindexed(twice, history.tenant, 2) for _ in range(2))
     assert first == second
+    history.fold()
+    same(twice, history, store)
+
+
+def test_what_expires_while_a_reindexing_lies_still_is_followed_afterwards(twice: Twice) -> None:
+    history = History.begin(twice.system, next(NAMES))
+    history.do([("year", 2021), plain(0), plain(1, "grace"), ("year", 2022), plain(2)])
+    store = twice.copied(history.tenant)
+    reindexer, heard = twice.reindexer(), count()
+
+    def progress(_done: int, _total: int) -> None:
+        if next(heard) == 4:
+            raise Crash
+
+    with pytest.raises(Crash):
+        reindexer.reindex(history.tenant, progress, events=1)
+    history.expire((Category.LEARNING, 2021))
+    reindexer.reindex(history.tenant, events=1)
+    expirer = history.expirer(datetime(2022, 1, 2, tzinfo=UTC))
+    replace(expirer, tenants=twice.tenants()).run(history.tenant)
     history.fold()
     same(twice, history, store)
 
