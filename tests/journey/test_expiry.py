@@ -17,16 +17,17 @@ from lrs.adapters.vault import expiring
 from lrs.bootstrap import System
 from lrs.cli.root import app
 from lrs.domain.errors import StoreUnavailable
+from lrs.domain.events import BlobName
 from lrs.domain.policies import Policy
 from lrs.domain.sealing import EXPIRED, Category, Expired
 from lrs.domain.subjects import Subject
 from lrs.leading import Leader
 from lrs.opening import Opened, Opener
-from lrs.ports import Recorded, StaleFence, TenantStore
+from lrs.ports import Kept, Recorded, StaleFence, TenantStore
 from lrs.projections.learning import LEARNING
 from lrs.projections.rebuilding import rebuild
 from lrs.projections.runner import step
-from lrs.recording.drafts import exchange_draft, exchange_stream, statement_draft
+from lrs.recording.drafts import Attached, exchange_draft, exchange_stream, statement_draft
 from lrs.recording.planning import Planner
 from retention import schedule
 from retention.expiry import Expirer
@@ -54,6 +55,16 @@ def received(acme: Inside, year: int, *statements: Json, month: int = 5) -> None
         for one in statements
     ]
     recorder.record(acme.tenant, drafts).result(30)
+    recorder.close()
+
+
+def received_with_file(acme: Inside, year: int, said: Json) -> None:
+    """This came in that year, with a file and a signature whose blobs nobody asks for."""
+    recorder = recording_at(acme.system, SetClock(datetime(year, 5, 5, tzinfo=UTC)))
+    kept = [Kept(BlobName(uuid4().bytes), bytes(32), bytes(32), 4) for _ in range(2)]
+    files = tuple(Attached(one, uuid4().hex * 2, "text/plain", 4, signs=one is kept[1]) for one in kept)
+    draft = statement_draft(said, UUID(said["id"]), version="1.0.3", authority=AUTHORITY, public_url=PUBLIC_URL)
+    recorder.record(acme.tenant, [draft._replace(attachments=files)]).result(30)
     recorder.close()
 
 
@@ -173,6 +184,19 @@ def test_who_is_held_keeps_what_was_said_together_with_others(acme: Inside, syst
     history.recorder.close()
 
 
+def test_attachments_expire_and_leave_their_statement(acme: Inside) -> None:
+    old, new = statement(ADA, context={"instructor": GRACE}), statement(ADA)
+    received_with_file(acme, 2023, old)
+    received_with_file(acme, 2025, new)
+    keeps(acme, attachments=700)
+    assert [one.facts() for one in expirer(acme).run("acme")] == [due("attachments", "2023", 2, 1)]
+    named = acme.rows("SELECT DISTINCT statement FROM blob")
+    assert [bytes(row[0]) for row in named] == [UUID(new["id"]).bytes]  # what none names is swept away
+    assert len(acme.found_by(ADA)) == 2
+    answer = acme.http.get("/xapi/statements", params={"statementId": old["id"], "attachments": "true"})
+    assert (answer.status_code, answer.content.count(b"X-Experience-API-Hash")) == (200, 0)
+
+
 # --- a crash anywhere, two at once ---------------------------------------------------------------------------
 
 
@@ -180,9 +204,14 @@ class Crash(Exception):
     """A process that ends."""
 
 
-@pytest.mark.parametrize("number", range(1, 7))
-def test_a_crash_after_any_step_is_resumed(acme: Inside, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_crash_after_any_step_is_resumed(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiring, "KEYS_MAX", 1)
+    for number in range(1, 7):
+        crash_and_resume(inside(system, system.tenants.create(f"acme-{number}")), number)
+
+
+def crash_and_resume(acme: Inside, number: int) -> None:
+    """One period of two people, with a crash after a step."""
     gone, kept = [statement(ADA), statement(GRACE)], statement(ADA, "attempted")
     received(acme, 2023, *gone)
     received(acme, 2025, kept)
@@ -194,10 +223,10 @@ def test_a_crash_after_any_step_is_resumed(acme: Inside, monkeypatch: pytest.Mon
             raise Crash
 
     with pytest.raises(Crash):
-        expirer(acme, reached).run("acme")
-    expirer(acme).run("acme")
-    store = acme.system.tenants.store("acme")
-    entries = acme.system.vault.destructions("acme")
+        expirer(acme, reached).run(acme.tenant)
+    expirer(acme).run(acme.tenant)
+    store = acme.system.tenants.store(acme.tenant)
+    entries = acme.system.vault.destructions(acme.tenant)
     assert [len(one.kids) for one in entries] == [1, 1]
     assert store.expiry.followed() == entries[-1].sequence
     assert [one["id"] for one in acme.found()] == [kept["id"]]

@@ -3,7 +3,7 @@ events and was reindexed is the store that there was, table by table, and answer
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -184,7 +184,7 @@ DONE = "http://adlnet.gov/expapi/verbs/completed"
 HOW: dict[str, Any] = {"files": [], "narrow": False}
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(happened=HISTORIES, events=st.integers(1, 12), crash=st.none() | st.integers(0, 12))
 # A chain whose parts come in the wrong order, a voiding of a voiding before and after it; then who was in the
 # middle is erased, and somebody refers to a statement in which an erased person has a part.
@@ -217,7 +217,7 @@ HOW: dict[str, Any] = {"files": [], "narrow": False}
         ("beside", 3),
         ("year", 2022),
         plain(4, "ada", object={"id": COURSE}),
-        about(5, 0, CONFIRMED, "ada"),
+        about(5, 0, CONFIRMED, "alan"),
         about(6, 1, VOIDED, "ada"),
         ("hold", "grace"),
         ("expire", (Category.LEARNING, 2021)),
@@ -326,6 +326,26 @@ def test_a_finished_reindexing_that_is_asked_for_again_begins_afresh(twice: Twic
     store = twice.copied(history.tenant)
     first, second = (reindexed(twice, history.tenant, 2) for _ in range(2))
     assert first == second
+    history.fold()
+    same(twice, history, store)
+
+
+def test_what_expires_while_a_reindexing_lies_still_is_followed_afterwards(twice: Twice) -> None:
+    history = History.begin(twice.system, next(NAMES))
+    history.do([("year", 2021), plain(0), plain(1, "grace"), ("year", 2022), plain(2)])
+    store = twice.copied(history.tenant)
+    reindexer, heard = twice.reindexer(), count()
+
+    def progress(_done: int, _total: int) -> None:
+        if next(heard) == 4:
+            raise Crash
+
+    with pytest.raises(Crash):
+        reindexer.reindex(history.tenant, progress, events=1)
+    history.expire((Category.LEARNING, 2021))
+    reindexer.reindex(history.tenant, events=1)
+    expirer = history.expirer(datetime(2022, 1, 2, tzinfo=UTC))
+    replace(expirer, tenants=twice.tenants()).run(history.tenant)
     history.fold()
     same(twice, history, store)
 
