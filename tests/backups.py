@@ -20,7 +20,7 @@ from retention.backup.restoring import Restored
 from retention.backup.running import Backup, Ran
 from tests.kept import KINDS, Kept
 from tests.parts import attachment, body_of, content_type, part, statements_part, taken_apart
-from tests.places import STORES, new_place, tenant_rows
+from tests.places import new_place, tenant_rows
 from tests.postgres import Databases
 from tests.subjects import ADA, ALAN, GRACE, TENANT, Inside, Json, exchange, inside, statement, voiding
 
@@ -197,6 +197,3 @@ def everything(acme: Inside, filled: Filled) -> Json:
 def events(settings: Settings, tenant: str = TENANT) -> list[tuple[Any, ...]]:
     """A tenant's log, byte by byte."""
     return [(*row[:3], bytes(row[3]), row[4], bytes(row[5])) for row in tenant_rows(settings, tenant, _EVENTS)]
-
-
-__all__ = ["STORES"]

@@ -20,7 +20,6 @@ from lrs.domain.errors import AlreadyExists, LetheError, RestoreUnfinished
 from lrs.restoring import bring_back
 from retention.backup.restoring import STEPS
 from tests.backups import Drill, backup_of, events, everything, fill, new_drill, run_backup
-from tests.places import STORES
 from tests.subjects import GRACE, statement
 
 # Bytes that a file may have at most, from less than the smallest object to more than the largest.
@@ -29,7 +28,7 @@ SIZES = (100, 2_000, 20_000, 60_000, 200_000)
 FULL = (LetheError, PersistenceError, OSError)
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 def drill(request: pytest.FixtureRequest, tmp_path: Path) -> Drill:
     """An installation on each store."""
     return new_drill(tmp_path, request.param, lambda: request.getfixturevalue("databases"))

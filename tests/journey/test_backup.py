@@ -32,10 +32,10 @@ def drill(request: pytest.FixtureRequest, tmp_path: Path) -> Drill:
     return new_drill(tmp_path, request.param, lambda: request.getfixturevalue("databases"))
 
 
-@pytest.fixture
-def embedded(tmp_path: Path) -> Drill:
-    """The same on the embedded store alone, for what does not ask which store it is."""
-    return new_drill(tmp_path, "sqlite", lambda: pytest.fail("no PostgreSQL is needed"))
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Drill:
+    """The same, for what depends on the store least: on PostgreSQL in the full run."""
+    return new_drill(tmp_path, request.param, lambda: request.getfixturevalue("databases"))
 
 
 class Killed(BaseException):
@@ -72,7 +72,9 @@ def test_everything_comes_back(drill: Drill) -> None:
         assert len(again.found()) == len(before["statements"]) + 1
 
 
-@pytest.mark.parametrize("stores", [("sqlite", "postgres"), ("postgres", "sqlite")])
+@pytest.mark.parametrize(
+    "stores", [("sqlite", "postgres"), pytest.param(("postgres", "sqlite"), marks=pytest.mark.full)]
+)
 def test_a_backup_goes_from_one_kind_of_store_to_the_other(
     stores: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_backup_goes_from_one_kind_of_store_to_the_other(
         assert everything(again, filled) == before
 
 
+@pytest.mark.full
 def test_backup_and_escrow_may_be_in_s3(tmp_path: Path, s3_settings: str) -> None:
     from tests.storage import new_bucket
 
@@ -101,16 +104,16 @@ def test_backup_and_escrow_may_be_in_s3(tmp_path: Path, s3_settings: str) -> Non
         assert everything(again, filled) == before
 
 
-def test_a_restored_installation_goes_on_backing_up_and_is_restored_again(drill: Drill) -> None:
-    with drill.opened() as acme:
+def test_a_restored_installation_goes_on_backing_up_and_is_restored_again(either: Drill) -> None:
+    with either.opened() as acme:
         filled = fill(acme)
         run_backup(acme)
         at = datetime.now(UTC)
         lost = statement(GRACE, "failed")
         acme.post(lost)
         run_backup(acme)
-    second, _ = drill.restore(upto=at)
-    with drill.opened(second) as acme:
+    second, _ = either.restore(upto=at)
+    with either.opened(second) as acme:
         assert acme.get(lost).status_code == 404
         acme.post(statement(GRACE, "passed"))
         assert (
@@ -119,10 +122,10 @@ def test_a_restored_installation_goes_on_backing_up_and_is_restored_again(drill:
         attach(acme, b"more")
         run_backup(acme)
         before, log = everything(acme, filled), events(second)
-    third, restored = drill.restore()
+    third, restored = either.restore()
     assert (restored.number, restored.blobs) == (4, 2)
     assert events(third)[:-1] == log
-    with drill.opened(third) as acme:
+    with either.opened(third) as acme:
         assert everything(acme, filled) == before
         head = acme.rows("SELECT generation, began, position FROM head")[0]
         assert head[0] == 3
@@ -182,26 +185,28 @@ def test_what_was_destroyed_after_the_last_run_is_destroyed_again(drill: Drill) 
         again.system.tenants.create("other")
 
 
-def test_closing_an_epoch_leaves_a_backup_that_opens(drill: Drill) -> None:
-    with drill.opened() as acme:
+def test_closing_an_epoch_leaves_a_backup_that_opens(either: Drill) -> None:
+    with either.opened() as acme:
         filled = fill(acme)
         run_backup(acme)
         acme.ran("erase", ADA)
         acme.system.closer.close()
         before = everything(acme, filled) | {"agents": None}
-    snapshots = {layout.made_at(name) for name, _ in drill.place.list() if "/snapshots/" in name}
+    snapshots = {layout.made_at(name) for name, _ in either.place.list() if "/snapshots/" in name}
     assert len(snapshots) == 1
-    settings, restored = drill.restore()
+    settings, restored = either.restore()
     assert restored.epoch == 2
-    with drill.opened(settings) as again:
+    with either.opened(settings) as again:
         assert everything(again, filled) | {"agents": None} == before
 
 
 # --- whoever is killed ---------------------------------------------------------------------------------------
 
 
-def test_a_restore_that_was_killed_goes_on(drill: Drill) -> None:
-    steps = list(STEPS) if drill.store == "sqlite" else [2, 3, 5]
+# Some in the ordinary run, all in the full one.
+@pytest.mark.parametrize("steps", [(1, 3, 5, 8), pytest.param(STEPS, marks=pytest.mark.full)])
+def test_a_restore_that_was_killed_goes_on(either: Drill, steps: tuple[int, ...]) -> None:
+    drill = either
     with drill.opened() as acme:
         filled = fill(acme)
         run_backup(acme)
@@ -222,6 +227,26 @@ def test_a_restore_that_was_killed_goes_on(drill: Drill) -> None:
         drill.restore(settings)
         assert events(settings)[:-1] == log
     with drill.opened(settings) as again:
+        assert everything(again, filled) == before
+
+
+def test_files_are_there_before_the_events_that_name_them(either: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    with either.opened() as acme:
+        filled = fill(acme)
+        run_backup(acme)
+        before = everything(acme, filled)
+    settings = either.new_place()
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dies:
+        dies.setattr("lrs.adapters.objects.blobs.ObjectBlobs.put_back", killed)
+        with pytest.raises(Killed):
+            either.restore(settings)
+    _, restored = either.restore(settings)
+    assert restored.blobs == 1
+    with either.opened(settings) as again:
         assert everything(again, filled) == before
 
 
@@ -246,13 +271,13 @@ def test_a_tenant_whose_row_is_there_and_whose_store_is_not_yet_is_gone_on_with(
         assert everything(again, filled) == before
 
 
-def test_a_run_that_was_killed_counts_for_nothing_until_its_manifest_is_there(drill: Drill) -> None:
-    with drill.opened() as acme:
+def test_a_run_that_was_killed_counts_for_nothing_until_its_manifest_is_there(either: Drill) -> None:
+    with either.opened() as acme:
         filled = fill(acme)
         run_backup(acme)
         for step in RUN_STEPS:
             acme.post(statement(GRACE, "passed"))
-            before = len(events(drill.settings))
+            before = len(events(either.settings))
             with pytest.raises(Killed):
                 backup_of(acme.system).run(reached=killed_at(step))
             last = backup_of(acme.system).last()
@@ -261,16 +286,16 @@ def test_a_run_that_was_killed_counts_for_nothing_until_its_manifest_is_there(dr
             assert (state.position == before) == (step >= 4), step
         run_backup(acme)
         whole = everything(acme, filled)
-    settings, _ = drill.restore()
-    with drill.opened(settings) as again:
+    settings, _ = either.restore()
+    with either.opened(settings) as again:
         assert everything(again, filled) == whole
 
 
 # --- runs ----------------------------------------------------------------------------------------------------
 
 
-def test_a_base_packs_small_segments_together_and_lets_go_of_what_is_not_needed(drill: Drill) -> None:
-    with drill.opened() as acme:
+def test_a_base_packs_small_segments_together_and_lets_go_of_what_is_not_needed(either: Drill) -> None:
+    with either.opened() as acme:
         clock = Later()
         backup = replace(backup_of(acme.system), runs_a_base=3, days=30, clock=clock)
         filled = fill(acme)
@@ -284,21 +309,21 @@ def test_a_base_packs_small_segments_together_and_lets_go_of_what_is_not_needed(
         base = backup.run()
         assert (base.number, base.base) == (4, True)
         vault, key = acme.system.vault.bearing().vault, acme.system.vault.public_key("")
-        chain = read_chain(drill.place, vault, key, backup.verify)
+        chain = read_chain(either.place, vault, key, backup.verify)
         assert [one.number for one in chain] == [4]
         assert [one.first for one in chain[0].segments] == [1, 1]
         assert len(chain[0].blobs) == 1
-        assert unnamed(drill, vault, backup, 1, 2, 3, 4) == set()
+        assert unnamed(either, vault, backup, 1, 2, 3, 4) == set()
         clock.ahead += timedelta(days=31)
         for _ in range(3):
             acme.post(statement(GRACE, "passed"))
             backup.run()
-        assert numbers(drill.place, vault) == [5, 6, 7]
-        assert unnamed(drill, vault, backup, 5, 6, 7) == set()
+        assert numbers(either.place, vault) == [5, 6, 7]
+        assert unnamed(either, vault, backup, 5, 6, 7) == set()
         before = everything(acme, filled)
-    settings, restored = drill.restore()
+    settings, restored = either.restore()
     assert restored.number == 7
-    with drill.opened(settings) as again:
+    with either.opened(settings) as again:
         assert everything(again, filled) == before
 
 

@@ -255,6 +255,35 @@ def test_a_snapshot_is_of_the_epoch_that_its_manifest_says(tmp_path: Path) -> No
         made._snapshot(Sink(made.place, Plain(), VAULT, RUN))
 
 
+def test_a_run_ends_with_the_vault_and_then_says_what_it_was(tmp_path: Path) -> None:
+    stored: list[str] = []
+    place = open_place(str(tmp_path), "test")
+
+    def put(name: str, data: bytes, **more: Any) -> None:
+        stored.append(name)
+        place.put(name, data, **more)
+
+    recording = SimpleNamespace(put=put, get=place.get, list=place.list, remove=place.remove)
+    vault = SimpleNamespace(
+        sign=lambda _, message: KEY.sign(message),
+        public_key=lambda _: PUBLIC,
+        bearing=lambda: Bearing(VAULT, 1, 0, ""),
+        snapshot=lambda: iter([b"rows"]),
+    )
+    control = SimpleNamespace(log=log_of(3))
+    made = backup(
+        tmp_path,
+        vault=vault,
+        place=recording,
+        tenants=SimpleNamespace(list=list),
+        control=control,
+        escrow=recording,
+    )
+    made.run()
+    assert [name.split("/")[-2] for name in stored[:-1]] == [layout.CONTROL, "snapshots", "manifests"]
+    assert stored[-1] == chains.ANCHOR
+
+
 def test_without_an_escrow_nobody_hears_of_a_run(tmp_path: Path) -> None:
     vault = SimpleNamespace(sign=lambda _, message: KEY.sign(message), public_key=lambda _: PUBLIC)
     finished = backup(tmp_path, vault=vault)._finish(manifest())
