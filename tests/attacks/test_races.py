@@ -20,6 +20,7 @@ from uuid import UUID
 import pytest
 
 from lrs.adapters.sql.store import SqlTenantStore
+from lrs.adapters.vault.known import Known
 from lrs.bootstrap import System, build
 from lrs.domain.agents import Identifier
 from lrs.domain.corrections import Correction
@@ -39,6 +40,7 @@ DAYS = 7
 SEED = int(os.environ.get("LRS_TEST_SEED", "5"))
 # The ordinary run tries so many moments of each pair, the full one all of them.
 SLICE = 1
+TOGETHER = 12
 
 
 class Moment:
@@ -137,6 +139,11 @@ def systems(
 @pytest.fixture
 def pair(systems: tuple[System, System, Moment]) -> Pair:
     """A tenant of its own."""
+    return new_pair(systems)
+
+
+def new_pair(systems: tuple[System, System, Moment]) -> Pair:
+    """A new tenant in both."""
     first, second, moment = systems
     tenant = second.tenants.create(next(TENANTS))
     made = Pair(inside(first, tenant), inside(second, tenant), moment)
@@ -314,18 +321,19 @@ PAIRS += [(work, "restrict") for work in WORKS if work not in {"erase", "restric
 PAIRS += [("erase", "hold")]
 
 
-def interleave(pair: Pair, work: str, act: str, numbers: Iterator[int]) -> int:
-    """One after the other of these moments of a work; how many there were before it ended sooner."""
+def interleave(pair: Pair, work: str, act: str, numbers: Iterator[int], *, cold: bool = False) -> bool:
+    """One after the other of these moments of a work; whether it ended before one of them."""
     do, (happens, check) = WORKS[work], ACTS[act]
-    tried = 0
     for number in numbers:
         her = somebody(pair, number)
+        if cold:
+            pair.first.system.vault._known = Known(0, -1)
         if work in {"rebuild", "report"}:
             pair.second.catch_up()
         pair.moment.arm(number, lambda her=her: happens(pair, her))  # type: ignore[misc]
         answer = do(pair, her)
         if not pair.moment.happened():
-            return tried
+            return True
         if work == "erase":
             assert isinstance(answer, dict)
             held = answer["detail"].get("code") == "legal-hold"
@@ -334,8 +342,7 @@ def interleave(pair: Pair, work: str, act: str, numbers: Iterator[int]) -> int:
             assert isinstance(answer, dict)
             assert answer["status"] in {"done", "refused"}, answer
         check(pair, her)
-        tried += 1
-    return tried
+    return False
 
 
 @pytest.mark.parametrize(("work", "act"), PAIRS)
@@ -345,11 +352,18 @@ def test_at_some_moments(pair: Pair, work: str, act: str) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("cold", [False, True])
 @pytest.mark.parametrize(("work", "act"), PAIRS)
-def test_at_every_moment(pair: Pair, work: str, act: str) -> None:
-    assert interleave(pair, work, act, itertools.count(1)) > 5
+def test_at_every_moment(systems: tuple[System, System, Moment], work: str, act: str, cold: bool) -> None:
+    """A new tenant every so often, for some works send more messages the more there is."""
+    moments = itertools.count(1)
+    while not interleave(new_pair(systems), work, act, itertools.islice(moments, TOGETHER), cold=cold):
+        pass
+    assert next(moments) > 7
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_an_erasure_is_taken_back_between_any_two_messages_of_the_worker_that_begins_it(
     pair: Pair, every: bool
