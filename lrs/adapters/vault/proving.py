@@ -93,6 +93,4 @@ class CopyCheck:
     ) -> Identifier:
         kid, wrapped = found
         raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
-        return open_identifier(
-            tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, raw)
-        )
+        return open_identifier(tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, raw))
