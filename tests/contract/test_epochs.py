@@ -302,6 +302,7 @@ def test_what_is_minted_and_destroyed_between_any_two_messages_of_a_close_is_as_
         for instance in (vault, closer, place.open()):
             assert instance.open_many(TENANT, [kept, came[0], gone]) == [Plain(TEXT), Plain(TEXT), Erased()]
             assert instance.read(TENANT).lookup([mbox(f"going{number}")]) == {}
+            assert instance.living_keys(TENANT, going) == 0
         place.opened[-1].close()
     assert number > 15
 
