@@ -14,6 +14,7 @@ import pytest
 
 from lrs.adapters.signatures import verify
 from lrs.adapters.vault.closing import VaultEpochs
+from lrs.adapters.vault.epochs import EpochKeys
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.epochs import Rewrapped
 from lrs.domain.errors import EpochBusy, NotFound, VaultRefused
@@ -223,6 +224,26 @@ def test_who_resolved_before_a_close_finds_everybody_and_mints_afresh(vault: Key
         with pytest.raises(StaleFence):
             mint()
     assert opened(vault, sealed(late, person(late, "carol"))) == Plain(TEXT)
+
+
+def test_an_epoch_that_closes_before_its_key_is_read_is_no_refusal(
+    vault: KeyVault, place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = sealed(vault, person(vault))
+    late, read, closes = place.open(), EpochKeys.read, [1]
+
+    def closing(keys: EpochKeys, epoch: int) -> bytes:
+        if closes and keys is not vault.keys:
+            closes.pop()
+            close_epoch(vault)
+        return read(keys, epoch)
+
+    monkeypatch.setattr(EpochKeys, "read", closing)
+    started = place.open()
+    assert (closes, vault.epoch()) == ([], 2)
+    closes.append(1)
+    assert opened(late, item) == opened(started, item) == Plain(TEXT)
+    assert (closes, vault.epoch()) == ([], 3)
 
 
 def test_of_two_closers_one_wins_and_the_other_says_so(vault: KeyVault, place: VaultPlace) -> None:
