@@ -14,6 +14,7 @@ import pytest
 
 from lrs.adapters.signatures import verify
 from lrs.adapters.vault.closing import VaultEpochs
+from lrs.adapters.vault.epochs import EpochKeys
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.epochs import Rewrapped
 from lrs.domain.errors import EpochBusy, NotFound, VaultRefused
@@ -225,6 +226,26 @@ def test_who_resolved_before_a_close_finds_everybody_and_mints_afresh(vault: Key
     assert opened(vault, sealed(late, person(late, "carol"))) == Plain(TEXT)
 
 
+def test_an_epoch_that_closes_before_its_key_is_read_is_no_refusal(
+    vault: KeyVault, place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = sealed(vault, person(vault))
+    late, read, closes = place.open(), EpochKeys.read, [1]
+
+    def closing(keys: EpochKeys, epoch: int) -> bytes:
+        if closes and keys is not vault.keys:
+            closes.pop()
+            close_epoch(vault)
+        return read(keys, epoch)
+
+    monkeypatch.setattr(EpochKeys, "read", closing)
+    started = place.open()
+    assert (closes, vault.epoch()) == ([], 2)
+    closes.append(1)
+    assert opened(late, item) == opened(started, item) == Plain(TEXT)
+    assert (closes, vault.epoch()) == ([], 3)
+
+
 def test_of_two_closers_one_wins_and_the_other_says_so(vault: KeyVault, place: VaultPlace) -> None:
     item = sealed(vault, person(vault, "bob"))
     erase(vault, person(vault))
@@ -302,6 +323,7 @@ def test_what_is_minted_and_destroyed_between_any_two_messages_of_a_close_is_as_
         for instance in (vault, closer, place.open()):
             assert instance.open_many(TENANT, [kept, came[0], gone]) == [Plain(TEXT), Plain(TEXT), Erased()]
             assert instance.read(TENANT).lookup([mbox(f"going{number}")]) == {}
+            assert instance.living_keys(TENANT, going) == 0
         place.opened[-1].close()
     assert number > 15
 
@@ -420,6 +442,21 @@ def test_an_old_vault_with_its_epoch_number_edited_is_refused(
 ) -> None:
     copy, today = closed_after_an_erasure(vault, place)
     place.restore(copy | {table: today[table] for table in rows})
+    place.edit("UPDATE fence SET epoch = 2")
+    refused(place)
+
+
+def test_an_edited_number_is_refused_also_where_nothing_was_destroyed_or_no_key_of_the_installation_is(
+    vault: KeyVault, place: VaultPlace
+) -> None:
+    sealed(vault, person(vault))
+    copy = place.copy()
+    close_epoch(vault)
+    today = place.copy()
+    place.close()
+    place.restore(copy | {table: today[table] for table in ("epoch", "fence")})
+    refused(place)
+    place.restore(copy | {"tenant_key": []})
     place.edit("UPDATE fence SET epoch = 2")
     refused(place)
 

@@ -19,7 +19,7 @@ from lrs.adapters.signatures import verify
 from lrs.bootstrap import System, build
 from lrs.cli.root import app
 from lrs.config import Settings
-from lrs.domain.errors import EpochBusy, KeyStoreUnavailable, StoreUnavailable
+from lrs.domain.errors import EpochBusy, KeyStoreUnavailable, NotFound, StoreUnavailable
 from lrs.leading import Leader
 from retention import daily
 from retention.certificates import check_certificate
@@ -151,7 +151,7 @@ def test_a_store_that_is_away_and_a_tenant_that_left_hold_up_nobody_else(
 ) -> None:
     tenants = acme.system.tenants
     requests = {}
-    for name in ("away", "left", "left-before"):
+    for name in ("away", "leaving", "left", "left-before"):
         tenants.create(name)
         other = inside(acme.system, name)
         other.post(statement(ADA))
@@ -164,6 +164,11 @@ def test_a_store_that_is_away_and_a_tenant_that_left_hold_up_nobody_else(
     class Tenants:
         def __getattr__(self, name: str) -> object:
             return getattr(tenants, name)
+
+        def check(self, name: str) -> str:
+            if name == "leaving":
+                raise NotFound("no such tenant")
+            return tenants.check(name)
 
         def application(self, name: str) -> object:
             if name == "away":
@@ -179,7 +184,7 @@ def test_a_store_that_is_away_and_a_tenant_that_left_hold_up_nobody_else(
     assert (done.certificates, done.waiting) == (1, 1)
     assert proofs_of(acme, request) == [1, 2]
     (done,) = closer_of(acme).finish()
-    assert (done.certificates, done.waiting) == (2, 0)
+    assert (done.certificates, done.waiting) == (3, 0)
     assert proofs_of(inside(acme.system, "away"), requests["away"]) == [1, 2]
 
 

@@ -39,7 +39,14 @@ class Fenced:
     def _look(self) -> Known:
         """Read the fence; what is cached, if it still stands there."""
         reached = self._reached  # read before the fence is asked: another thread may get further meanwhile
-        return self.known_at(*self._checked(self.database.look(FENCE, "fence"), reached))
+        fence = self._checked(self.database.look(FENCE, "fence"), reached)
+        try:
+            return self.known_at(*fence)
+        except VaultRefused:
+            again = self._checked(self.database.look(FENCE, "fence"), fence)
+            if again[0] == fence[0]:
+                raise
+            return self.known_at(*again)  # the epoch was closed before its key was read
 
     def known(self, connection: Connection, reached: Fence = (0, -1)) -> Known:
         """The same, in the snapshot in which more is read; begun after the fence was seen at ``reached``."""

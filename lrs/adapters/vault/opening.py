@@ -104,20 +104,32 @@ def unlock(
     """The vault in this database (steps 2 and 3); the database is closed when it does not open."""
     try:
         dictionary.dictionary(dictionary.LATEST)  # a damaged one stops the start, not the first seal
-        vault_id, epoch = _name_and_epoch(database)
-        keys = EpochKeys(key_dir, vault_id, *providers)
-        epoch_key = keys.read(epoch)
-        with database.read() as connection:
-            check_epoch(connection, epoch, epoch_key)
+        keys = _checked_keys(database, key_dir, providers)
         vault = KeyVault(database, keys, Mirrors(Mirror(mirror_file(key_dir)), escrow))
         if escrow is not None:
-            escrow.claim(vault_id)
+            escrow.claim(keys.vault)
         vault.catch_up()
         vault.ensure_operator()
     except BaseException:
         database.close()
         raise
     return vault
+
+
+def _checked_keys(database: Database, key_dir: Path, providers: tuple[RootProvider, ...]) -> EpochKeys:
+    """The epochs' keys, of which the present one was seen to be the vault's (step 2)."""
+    while True:
+        vault_id, epoch = _name_and_epoch(database)
+        keys = EpochKeys(key_dir, vault_id, *providers)
+        try:
+            epoch_key = keys.read(epoch)
+            with database.read() as connection:
+                check_epoch(connection, epoch, epoch_key)
+        except VaultRefused:
+            if _name_and_epoch(database) == (vault_id, epoch):
+                raise
+            continue  # the epoch was closed meanwhile
+        return keys
 
 
 def _is_fresh(path: Path, key_dir: Path) -> bool:
