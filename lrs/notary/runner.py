@@ -6,6 +6,7 @@ only not proven yet.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class _Pace:
     """How long to rest after a batch."""
 
     _wall: float = field(default_factory=monotonic)
-    _others: float = 0.0
+    _others: float = math.inf  # nothing is known before the first batch
 
     def rest(self, took: float) -> float:
         """Seconds."""

@@ -208,7 +208,7 @@ class _Without:
         self._blobs = blobs
         self._name = name
 
-    def list(self, tenant: str) -> list[Any]:
+    def list(self, tenant: str) -> Any:
         """All but this one."""
         return [one for one in self._blobs.list(tenant) if one.name != self._name]
 
