@@ -14,15 +14,17 @@ from psycopg.conninfo import make_conninfo
 from lrs.bootstrap import System, compactor
 from lrs.config import Settings
 from lrs.domain.errors import LogConflict, NotFound, StoreUnavailable
+from lrs.domain.leaves import Entry
 from lrs.domain.policies import Policy
 from lrs.domain.sealing import Category
 from lrs.ports import Replacement
-from retention.compaction import Compacted, Compactor
+from retention.compaction import Compacted, Compactor, _changed
 from tests.logs import Logged
 from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import url_of
 from tests.running import command
 from tests.subjects import ADA, ALAN, COURSE, GRACE, LaterClock, agent, exchange, inside, statement
+from tests.unit.test_leaves import EVENTS, KEYS
 
 DAYS = 30
 # For what is about one of them, or has nothing to do with how events are stored.
@@ -232,8 +234,20 @@ def test_what_is_no_event_is_passed_over(log: Logged) -> None:
     """Whoever reads it raises the alarm; verifying names it."""
     position = log.position_of("exchange-recorded/1")
     log.edit("UPDATE event SET state = ? WHERE position = ?", b"nothing", position)
-    log.edit("UPDATE event SET state = ? WHERE position = ?", log.state(position + 1)[:-30], position + 1)
-    assert later(log).run("acme", dry=True).events > 0
+    statements = log.position_of("statement-recorded/1")
+    log.edit("UPDATE event SET state = ? WHERE position = ?", log.state(statements)[:80], statements)
+    would = later(log).run("acme", dry=True)
+    assert would.events == 4
+
+
+def test_of_several_blobs_those_go_whose_keys_are_dead() -> None:
+    """One under a dead key, one that somebody else can still open, one that takes all of them."""
+    event, _ = EVENTS["statement-recorded/2"]
+    dead = frozenset({KEYS[0].kid})
+    made = _changed(Entry(1, 1, UUID(int=7).bytes, 1, event.topic, event.state), dead)
+    assert made is not None
+    assert [row.name[:1] for row in made.blobs] == [b"\0", b"\2"]
+    assert made.envelopes == 3  # with the body
 
 
 def test_an_event_that_changed_meanwhile_is_not_replaced(log: Logged) -> None:
