@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from lrs.cli import migrate, proofs, service, subjects
+from lrs.cli import doctor, migrate, proofs, service, subjects
 from lrs.cli.tenants import credentials, tenants
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     service.demo: "lrs demo",
     service.serve: "LRS_PUBLIC_URL=https://lrs.example.org lrs serve --port 8080",
     migrate.migrate: "lrs migrate",
+    doctor.doctor: "lrs doctor --json",
     service.rebuild: "lrs rebuild --tenant acme --view completion",
     proofs.verify: "lrs verify --tenant acme",
     proofs.compact: "lrs compact --dry-run",

@@ -11,8 +11,8 @@ from lrs.ports.documents import DocumentGone, DocumentRow, Documents, StoredDocu
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
-from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
-from lrs.ports.stores import Purged, Reads, Stores, TenantStore
+from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Live, Recorded, Selected, Selection, Statements
+from lrs.ports.stores import Inspected, Purged, Reads, Stores, TenantStore
 from lrs.ports.tree import LogState, Replacement, Rewriting, SignedHead, Tree
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
 
@@ -31,8 +31,10 @@ __all__ = [
     "Generation",
     "Head",
     "IndexRow",
+    "Inspected",
     "Kept",
     "Listed",
+    "Live",
     "LogState",
     "ObjectPlace",
     "Purged",

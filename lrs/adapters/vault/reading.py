@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
@@ -113,7 +111,7 @@ class VaultReading:
             slot = Slot(subject, Category.IDENTITY)
             raw, kid = _new_key()
             keys.append((slot, raw, kid))
-            key = envelope.DataKey(kid, slot.category, AESGCM(raw))
+            key = envelope.DataKey(kid, slot.category, raw)
             for form in lookups_of(one):
                 forms[form] = subject
                 text = form.value.encode("utf-8", "surrogatepass")
@@ -231,7 +229,7 @@ class VaultReading:
         """16 bytes that stand for ``data`` as long as the subject's identity key lives. StaleFence."""
         found = self._known.digest_keys.get((self._tenant, subject))
         if found is None:
-            raw = self._key(Slot(subject, Category.IDENTITY)).raw
+            raw = self._key(Slot(subject, Category.IDENTITY)).key.raw
             found = wrapping.derive(raw, "agent digest", 32)
             self._known.digest_keys[self._tenant, subject] = found
         return hmac.digest(found, data, hashlib.sha256)[:_DIGEST_BYTES]
