@@ -110,7 +110,7 @@ class Verifier:
         signed = kept[-1].size if kept else 0
         key = self.vault.public_key(store.tenant)
         witnessed = self._witnessed(store, outside, key, str(state.generation))
-        walk = _Walk(store, self.vault.dead(store.tenant, self.clock.now()))
+        walk = _Walk(store, lambda: self.vault.dead(store.tenant, self.clock.now()))
         if with_blobs:
             walk.blobs = {one.name for one in self.blobs.list(store.tenant)}
         try:
@@ -182,7 +182,8 @@ class _Walk:
     since the last head."""
 
     store: TenantStore
-    dead: frozenset[bytes]
+    dead_now: Callable[[], frozenset[bytes]]
+    dead: frozenset[bytes] = frozenset()
     size: int = 0
     edge: tuple[bytes, ...] = EMPTY_EDGE
     blobs: Collection[BlobName] | None = None
@@ -237,12 +238,19 @@ class _Walk:
             return
 
         def check(envelope: bytes) -> bytes:
-            if is_tombstone(envelope) and not framed(envelope).is_dead(self.dead):
+            if is_tombstone(envelope) and not self._is_dead(envelope):
                 raise _Found(entry.position, TOMBSTONE)
             return envelope
 
         with suppress(ValueError, struct.error, EnvelopeInvalid):  # its leaf tells
             leaves.resealed(entry.topic, entry.state, check)
+
+    def _is_dead(self, tombstone: bytes) -> bool:
+        """Whether the ledger says so; asked again for keys that may have died meanwhile."""
+        found = framed(tombstone)
+        if not found.is_dead(self.dead):
+            self.dead = self.dead_now()
+        return found.is_dead(self.dead)
 
     def _check_blobs(self, entry: Entry) -> None:
         """Step 6."""

@@ -62,6 +62,16 @@ def test_a_log_that_nobody_touched_is_good(log: Logged) -> None:
     assert found.events == log.value("SELECT position FROM head")
 
 
+def test_a_log_that_grows_and_is_signed_while_it_is_verified_is_good(log: Logged) -> None:
+    def meanwhile(*_: int) -> None:
+        log.acme.post(statement(ADA))
+        log.sign()
+
+    before = log.size
+    assert log.bad(progress=meanwhile) is None
+    assert log.size > before + 1
+
+
 # --- events --------------------------------------------------------------------------------------------------
 
 

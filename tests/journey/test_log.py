@@ -417,3 +417,11 @@ def test_an_erasure_on_the_command_line_comes_with_its_proof(log: Logged, tmp_pa
     del proof["log"]
     file.write_text(json.dumps(proof))
     assert not command(settings, *check)["logged"]
+
+
+@on_sqlite
+def test_an_erasure_is_done_whatever_is_wrong_with_the_log(log: Logged) -> None:
+    log.sign()
+    log.edit("UPDATE event SET stored = stored + 1 WHERE position = ?", log.size)
+    erased = command(log.system.settings, "subject", "erase", "--tenant", "acme", "--agent", json.dumps(ADA))
+    assert ["log" in one for one in erased["certificates"]] == [False]
