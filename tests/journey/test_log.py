@@ -348,8 +348,11 @@ def test_an_alarm_that_can_not_be_kept_is_said_all_the_same(
 
 
 def test_the_runner_rests_while_the_process_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty times as long as a batch took, when others take more than a fifth of a processor."""
-    now, busy = [0.0], [0.0]
+    """Fifty times as long as a batch took, when others take more than a fifth of a processor, or the machine is
+    crowded."""
+    now, busy, load = [0.0], [0.0], [0.0]
+    monkeypatch.setattr(runner, "getloadavg", lambda: load)
+    monkeypatch.setattr(runner, "cpu_count", lambda: 2)
     monkeypatch.setattr(runner, "monotonic", lambda: now[0])
     monkeypatch.setattr(runner, "process_time", lambda: busy[0])
     monkeypatch.setattr(runner, "thread_time", lambda: 0.0)
@@ -359,6 +362,8 @@ def test_the_runner_rests_while_the_process_is_busy(monkeypatch: pytest.MonkeyPa
     now[0], busy[0] = 10.0, 9.1
     assert pace.rest(0.01) == 0
     now[0], busy[0] = 11.0, 9.6
+    assert pace.rest(0.01) == pytest.approx(0.5)
+    now[0], load[0] = 12.0, 2.5
     assert pace.rest(0.01) == pytest.approx(0.5)
 
 
