@@ -246,6 +246,14 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     )
 
 
+def compactor(system: System) -> Compactor:
+    """What may change events: for `lrs compact` alone, and no part of the system that serves."""
+    settings = system.settings
+    owner_url = _said(settings.owner_url) or _said(settings.database_url)
+    rewriting = PostgresRewriting(owner_url) if owner_url else SqliteRewriting(settings.data_dir / "tenants")
+    return Compactor(system.tenants, system.vault, system.blobs, SystemClock(), rewriting)
+
+
 def examine(settings: Settings) -> list[Finding]:
     """What a look at the whole installation finds."""
     keys, data = settings.keys.absolute(), settings.data_dir.absolute()

@@ -15,7 +15,8 @@ from lrs.domain import merkle
 from lrs.domain.notes import Checkpoint, open_note
 from lrs.domain.tiles import HEIGHT, WIDTH
 from lrs.notary.notary import Notary
-from lrs.notary.verifying import Bad, Verified
+from lrs.notary.verifying import Verified
+from lrs.notary.walking import Bad
 from lrs.ports import TenantStore
 from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import tenant_changes

@@ -10,11 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from typer.testing import CliRunner
 
+from lrs.cli.root import app
 from lrs.config import Settings
+from tests.places import environment
 
 LRS = [sys.executable, "-m", "lrs.cli"]
 READY_SECONDS_MAX = 30
+
+
+def command(settings: Settings, *arguments: str, status: int = 0) -> Any:
+    """Run a command with --json in this process, on the store that these settings name; its document."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lrs", *arguments, "--json"])
+        for name in [name for name in os.environ if name.startswith("LRS_")]:
+            patch.delenv(name)
+        done = CliRunner().invoke(app, [*arguments, "--json"], env=environment(settings))
+    assert done.exit_code == status, (arguments, done.exit_code, done.output, done.exception)
+    return json.loads(done.stdout)
 
 
 @dataclass

@@ -73,10 +73,8 @@ def grown(size: int, edge: Sequence[bytes], leaves: Sequence[bytes]) -> Grown:
     """The tree of this size and edge with leaf hashes appended."""
     tiles: dict[TileId, bytes] = {}
     new_edge = list(edge)
-    fresh = list(leaves)
-    for level in range(LEVELS_MAX):
-        if not fresh:
-            break
+    fresh, level = list(leaves), 0
+    while fresh:
         hashes = edge[level] + b"".join(fresh)
         number = size >> (level + 1) * HEIGHT
         fresh = []
@@ -85,6 +83,7 @@ def grown(size: int, edge: Sequence[bytes], leaves: Sequence[bytes]) -> Grown:
             if len(tile) == TILE_BYTES:
                 fresh.append(perfect_root(cut(tile)))
         new_edge[level] = hashes[len(hashes) - len(hashes) % TILE_BYTES :]
+        level += 1
     return Grown(tiles, tuple(new_edge))
 
 

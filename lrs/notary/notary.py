@@ -39,13 +39,13 @@ class Notary:
     def step(self, store: TenantStore) -> int:
         """How many leaves were added: a batch at most, none at the end of the log. LogConflict;
         RecordConflictError when another notary was faster."""
-        state = store.tree.state()
-        edge = self._edge(store, state)
+        state, key = store.tree.state(), self.vault.public_key(store.tenant)
+        edge = self._edge(store, state, key)
         if state.position == state.size:
             return 0
         fresh = list(self._fresh(store, state))
         tree = grown(state.size, edge, fresh)
-        head = self._signed(store, state, state.size + len(fresh), edge_root(tree.edge))
+        head = self._signed(store, state, state.size + len(fresh), edge_root(tree.edge), key)
         try:
             store.tree.append(state.signed, tree.tiles, head)
         except IntegrityError:  # not the RecordConflictError that it is a kind of
@@ -63,14 +63,14 @@ class Notary:
                 continue
         return added
 
-    def _edge(self, store: TenantStore, state: LogState) -> tuple[bytes, ...]:
+    def _edge(self, store: TenantStore, state: LogState, key: bytes) -> tuple[bytes, ...]:
         """Step 1: the edge of the tree that was signed last."""
         if state.followed != state.size:
             raise LogConflict("the newest head that was signed is missing", state.size + 1)
         if state.signed is None:
             return EMPTY_EDGE
         try:
-            signed = open_note(state.signed.note, self.vault.public_key(store.tenant), self.verify)
+            signed = open_note(state.signed.note, key, self.verify)
             edge = edge_of(state.size, store.tree.tiles(edge_ids(state.size)))
         except (NoteInvalid, ValueError):
             raise LogConflict("the newest head is not one that was signed here", state.size) from None
@@ -97,9 +97,8 @@ class Notary:
         if wanted <= end:
             raise LogConflict("an event is missing", wanted)
 
-    def _signed(self, store: TenantStore, state: LogState, size: int, root: bytes) -> SignedHead:
+    def _signed(self, store: TenantStore, state: LogState, size: int, root: bytes, key: bytes) -> SignedHead:
         """Step 3."""
         head = Checkpoint(origin_of(self.public_url, store.tenant, state.generation), size, root)
-        public_key = self.vault.public_key(store.tenant)
-        note = head.signed(lambda message: self.vault.sign(store.tenant, message), public_key)
+        note = head.signed(lambda message: self.vault.sign(store.tenant, message), key)
         return SignedHead(size, root, note, microseconds(self.clock.now()))

@@ -1,14 +1,16 @@
 """Keeps the logs of hashes of all tenants up with their events, in the process that leads.
 
-It waits behind whoever has a request to answer. While the process is busy, most of the notary's time is rest: it
+It waits behind whoever has a request to answer. While there is much to do, most of the notary's time is rest: it
 falls behind then, and catches up when there is less to do. What is not logged yet is as safe as any event; it is
 only not proven yet.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from os import cpu_count, getloadavg
 from time import monotonic, process_time, thread_time
 from typing import Final
 
@@ -27,7 +29,8 @@ _IDLE_SECONDS_MAX: Final = 10.0
 _ALARM_SECONDS: Final = 60.0
 # Then the others have their turn.
 _BATCHES_A_TURN: Final = 50
-# Busy: others of this process take more than this of a processor. Rest is then so many times what a batch took.
+# Busy: others of this process take more than this of a processor, or the machine has more to do than processors.
+# Rest is then so many times what a batch took.
 _BUSY: Final = 0.2
 _RESTS: Final = 50
 
@@ -37,14 +40,15 @@ class _Pace:
     """How long to rest after a batch."""
 
     _wall: float = field(default_factory=monotonic)
-    _others: float = 0.0
+    _others: float = math.inf  # nothing is known before the first batch
 
     def rest(self, took: float) -> float:
         """Seconds."""
         wall, others = monotonic(), process_time() - thread_time()
         share = (others - self._others) / max(wall - self._wall, 1e-6)
         self._wall, self._others = wall, others
-        return took * _RESTS if share > _BUSY else 0.0
+        crowded = getloadavg()[0] > (cpu_count() or 1)
+        return took * _RESTS if crowded or share > _BUSY else 0.0
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from lrs.domain.envelopes import tombstone_of
 from lrs.domain.errors import InvalidRequest, LogConflict
 from lrs.domain.leaves import Entry
 from lrs.domain.tiles import WIDTH, cut
-from lrs.notary.verifying import Bad
+from lrs.notary.walking import Bad
 from tests.logs import FIRST_HEAD, Logged, logged
 from tests.places import STORES, new_place
 from tests.postgres import Databases
@@ -60,6 +60,16 @@ def test_a_log_that_nobody_touched_is_good(log: Logged) -> None:
     found = log.verified()
     assert (found.bad, found.events, found.signed) == (None, log.size + 1, log.size)
     assert found.events == log.value("SELECT position FROM head")
+
+
+def test_a_log_that_grows_and_is_signed_while_it_is_verified_is_good(log: Logged) -> None:
+    def meanwhile(*_: int) -> None:
+        log.acme.post(statement(ADA))
+        log.sign()
+
+    before = log.size
+    assert log.bad(progress=meanwhile) is None
+    assert log.size > before + 1
 
 
 # --- events --------------------------------------------------------------------------------------------------
@@ -162,9 +172,10 @@ def test_rows_that_are_missing_at_the_end_are_named(log: Logged) -> None:
 
 
 def test_a_row_beyond_the_end_is_named(log: Logged) -> None:
-    row = (log.size + 1, 1, 1, bytes(16), "statement-recorded/1", b"state")
-    log.edit("INSERT INTO event VALUES (?,?,?,?,?,?)", *row)
-    assert log.bad() == Bad(log.size + 1, "altered")
+    for position in (10**12, log.size + 1):
+        row = (position, 1, position % 1_000, bytes(16), "statement-recorded/1", b"state")
+        log.edit("INSERT INTO event VALUES (?,?,?,?,?,?)", *row)
+        assert log.bad() == Bad(position, "altered")
 
 
 @pytest.mark.parametrize("topic", ["document-stored/1", "exchange-recorded/1", "statement-recorded/2",
@@ -186,6 +197,8 @@ def test_a_tombstone_where_the_key_lives_is_named(log: Logged) -> None:
         state = leaves.resealed(topic, log.state(position), tombstone_of)
         log.edit("UPDATE event SET state = ? WHERE position = ?", state, position)
         assert log.bad() == Bad(position, "tombstone-of-a-living-key")
+        log.flip(position - 1)  # the first bad one is what counts
+        assert log.bad() == Bad(position - 1, "altered")
         log.put_back()
 
 
@@ -198,7 +211,10 @@ def test_a_blob_that_is_missing_is_named_when_asked_for(log: Logged) -> None:
     verifier = replace(log.system.verifier, blobs=_Without(log.system.blobs, names[0]))
     assert verifier.run(log.store).bad is None
     found = verifier.run(log.store, with_blobs=True)
-    assert found.bad == Bad(log.position_of("statement-recorded/2"), "blob-missing")
+    position = log.position_of("statement-recorded/2")
+    assert found.bad == Bad(position, "blob-missing")
+    log.flip(position - 1)
+    assert verifier.run(log.store, with_blobs=True).bad == Bad(position - 1, "altered")
 
 
 class _Without:
@@ -208,7 +224,7 @@ class _Without:
         self._blobs = blobs
         self._name = name
 
-    def list(self, tenant: str) -> list[Any]:
+    def list(self, tenant: str) -> Any:
         """All but this one."""
         return [one for one in self._blobs.list(tenant) if one.name != self._name]
 

@@ -12,7 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lrs.adapters.signatures import verify
 from lrs.domain.epochs import ClosedEpoch, Standing
+from lrs.domain import merkle
 from lrs.domain.errors import InvalidRequest
+from lrs.domain.leaves import inputs_data
+from lrs.domain.notes import Checkpoint
 from lrs.domain.sealing import ERASED, Destroyed
 from retention.certificates import (
     TYPE,
@@ -83,6 +86,36 @@ def test_no_part_of_a_certificate_can_be_changed_or_left_out(name: str) -> None:
 def test_nothing_can_be_added_to_a_certificate() -> None:
     with pytest.raises(InvalidRequest):
         check_certificate(made() | {"note": ""}, PUBLIC, verify)
+
+
+def with_log(held: Any = None, *, tenant: str = "acme", **other: Any) -> dict[str, Any]:
+    """A certificate with a valid proof of an event in a log of two, which holds this certificate or another."""
+    proof = made()
+    bones = json.dumps({"certificate": proof if held is None else held}).encode()
+    inputs = {"position": 2, "stored_us": 3, "version": 4, "topic": "erasure-completed/1"}
+    facts: dict[str, Any] = inputs | {"stream": str(UUID(int=1)), **other}
+    leaf = merkle.leaf_hash(inputs_data(2, 3, UUID(facts["stream"]).bytes, 4, facts["topic"], bones))
+    head = Checkpoint(f"lrs.example.org/{tenant}/1", 2, merkle.node_hash(bytes(32), leaf))
+    texts = {"skeleton": base64.b64encode(bones).decode(), "proof": [base64.b64encode(bytes(32)).decode()]}
+    return proof | {"log": facts | texts | {"note": head.signed(KEY.sign, PUBLIC)}}
+
+
+def test_a_certificate_with_its_proof_is_valid_and_stays_so_without() -> None:
+    assert check_certificate(with_log(), PUBLIC, verify)
+
+
+@pytest.mark.parametrize(
+    "proven",
+    [
+        with_log(made() | {"living_keys": 1}), with_log({}), with_log("text"), with_log(tenant="globex"),
+        with_log(stream=str(UUID(int=2))), with_log(topic="request-moved/1"),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_a_proof_that_is_valid_but_of_something_else_is_refused(proven: dict[str, Any]) -> None:
+    """Somebody with the key, or another event of the same log: it says nothing of this certificate."""
+    with pytest.raises(InvalidRequest, match="another certificate"):
+        check_certificate(proven, PUBLIC, verify)
 
 
 def test_a_certificate_of_another_key_is_refused() -> None:
