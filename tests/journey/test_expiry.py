@@ -330,6 +330,26 @@ def test_an_erasure_in_between_is_not_undone(acme: Inside, system: System) -> No
     history.recorder.close()
 
 
+def test_an_erasure_that_has_not_reached_the_store_counts_once(acme: Inside, system: System) -> None:
+    """Its keys are gone when the index is worked out again, its purge comes after that."""
+    together = statement(GROUP)
+    received(acme, 2023, together)
+    keeps(acme, learning=700)
+    history, store = History(system, "acme", AUTHORITY, AUTHORITY), system.tenants.store("acme")
+    history.hold("grace")
+    history.hold("alan")
+    alan = acme.known(ALAN)
+    system.vault.begin_erasure("acme", alan)
+    destroyed = system.vault.destroy("acme", alan, NOW)
+    with history.holding():
+        expirer(acme).run("acme")
+    assert acme.rows("SELECT owners FROM statement") == [(1,)]
+    assert not any(store.purge(alan, destroyed.sequence).left.values())
+    assert acme.rows("SELECT owners FROM statement") == [(1,)]
+    assert [one["id"] for one in acme.found_by(GRACE)] == [together["id"]]
+    history.recorder.close()
+
+
 def test_erasures_that_keep_coming_are_left_for_the_next_run(
     acme: Inside, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
