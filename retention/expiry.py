@@ -25,11 +25,11 @@ from eventsourcing.persistence import RecordConflictError
 
 from lrs.domain.errors import StoreUnavailable
 from lrs.domain.events import ExchangeRecorded, HotEvent, StatementWithAttachments
-from lrs.domain.filters import EXCHANGE_OWNER, OBJECT, OF_SUBJECT
+from lrs.domain.filters import EXCHANGE_OWNER, OBJECT
 from lrs.domain.policies import EXPIRING
-from lrs.domain.sealing import ERASED, EXPIRED, Category
+from lrs.domain.sealing import EXPIRED, Category
 from lrs.opening import Opener, decoded
-from lrs.ports import Clock, Expired, Indexed, Recorded, TenantStore, Vault, ViewKey
+from lrs.ports import Clock, Expired, Recorded, TenantStore, Vault, ViewKey
 from lrs.projections.refolding import fold_again
 from lrs.projections.runner import VIEWS
 from lrs.reindexing.records import Records
@@ -121,8 +121,9 @@ class Expirer:
         self.reached(3)
         self._fold_again(store, self._touched(store, kids))
         self.reached(4)
+        erased: dict[int, frozenset[int]] = {}
         for stretch in self._sealed_under(store, kids):
-            self._leave(store, stretch)
+            self._leave(store, stretch, erased)
         self.reached(5)
         store.expiry.follow(sequence)
         self.reached(6)
@@ -149,34 +150,32 @@ class Expirer:
                 keys = store.views.keys(view.name, subjects[start : start + _SUBJECTS_ASKED])
                 fold_again(store, self.opener, view, list(filter(is_touched, keys)))
 
-    def _leave(self, store: TenantStore, stretch: list[tuple[Recorded, HotEvent]]) -> None:
-        """Step 5 for some of them. An erasure in between changes who owns what: then it is looked at again."""
+    def _leave(
+        self, store: TenantStore, stretch: list[tuple[Recorded, HotEvent]], erased: dict[int, frozenset[int]]
+    ) -> None:
+        """Step 5 for some of them. An erasure in between changes who owns what: then it is looked at again.
+        ``erased`` is what is known of terms, by the head's sequence."""
         for _ in range(_ATTEMPTS_MAX):
             sequence = store.statements.head().erasure_sequence
-            expired = list(self._expired(store, stretch))
+            if sequence not in erased:
+                erased[sequence] = self.records.erased_terms(store)
+            expired = list(self._expired(store, stretch, erased[sequence]))
             try:
                 return store.expiry.replace(expired, sequence)
             except RecordConflictError:
                 continue
         raise StoreUnavailable("erasures keep coming in between: try again")
 
-    def _expired(self, store: TenantStore, stretch: list[tuple[Recorded, HotEvent]]) -> Iterator[Expired]:
+    def _expired(
+        self, store: TenantStore, stretch: list[tuple[Recorded, HotEvent]], erased: frozenset[int]
+    ) -> Iterator[Expired]:
         """What is to become of their rows."""
         term = store.statements.term
-        erased = {
-            term(kind, one.subject.hex)
-            for one in self.vault.destructions(store.tenant)
-            if one.reason == ERASED
-            for kind in OF_SUBJECT
-        }
-        for found in self.records.found(store, [one for one, _ in stretch]):
-            position, row, event = found.opened.recorded.position, found.row, found.opened.event
-            of_exchange = event.people if isinstance(event, ExchangeRecorded) else ()
-            terms = tuple([term(EXCHANGE_OWNER, subject.hex) for subject, _ in of_exchange])
-            left = None
-            if row is not None:
-                left = Indexed(position, row, tuple([one for one in row.terms if one not in erased]))
-            yield Expired(position, terms, left, found.blobs)
+        for found in self.records.found(store, [one for one, _ in stretch], erased):
+            event = found.opened.event
+            learners = event.people if isinstance(event, ExchangeRecorded) else ()
+            terms = tuple([term(EXCHANGE_OWNER, subject.hex) for subject, _ in learners])
+            yield Expired(found.opened.recorded.position, terms, found.indexed, found.blobs)
 
     # --- the log ---------------------------------------------------------------------------------------------
 

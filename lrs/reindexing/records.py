@@ -11,12 +11,12 @@ from uuid import UUID
 from lrs.application import HOT_EVENTS
 from lrs.attachments import key_place
 from lrs.domain.events import ExchangeRecorded, StatementRecorded, StatementWithAttachments
-from lrs.domain.filters import EXACT, SENDER, terms_of
+from lrs.domain.filters import EXACT, OF_SUBJECT, OWNER, SENDER, terms_of
 from lrs.domain.people import is_exact, owners_among
-from lrs.domain.sealing import Corrupt, Expired, Fate
+from lrs.domain.sealing import ERASED, Corrupt, Expired, Fate
 from lrs.domain.statements import referred_target
 from lrs.opening import Opened, Opener
-from lrs.ports import BlobRow, IndexRow, Recorded, TenantStore, Vault
+from lrs.ports import BlobRow, Indexed, IndexRow, Recorded, TenantStore, Vault
 from lrs.recording.indexing import exchange_row, statement_row
 from lrs.sealed_bodies import Body
 
@@ -28,10 +28,10 @@ _TOGETHER = 250
 
 @dataclass(slots=True)
 class Found:
-    """What became of one statement or exchange. No row: nothing finds it any more."""
+    """What became of one statement or exchange. Without ``indexed`` nothing finds it any more."""
 
     opened: Opened
-    row: IndexRow | None
+    indexed: Indexed | None
     blobs: Sequence[BlobRow] = ()
 
     @property
@@ -48,13 +48,20 @@ class Records:
     opener: Opener
     only_own: SeeingOnlyOwn
 
-    def found(self, store: TenantStore, recorded: Sequence[Recorded]) -> Iterator[Found]:
-        """The statements and exchanges among these, in order. KeyStoreUnavailable."""
+    def found(self, store: TenantStore, recorded: Sequence[Recorded], erased: Collection[int]) -> Iterator[Found]:
+        """The statements and exchanges among these, in order; ``erased`` are the terms of everybody whose erasure
+        purged the store, by which nothing is looked up any more. KeyStoreUnavailable."""
         hot = [one for one in recorded if one.topic in HOT_EVENTS]
         for start in range(0, len(hot), _TOGETHER):
-            yield from self._found(store, hot[start : start + _TOGETHER])
+            yield from self._found(store, hot[start : start + _TOGETHER], erased)
 
-    def _found(self, store: TenantStore, hot: Sequence[Recorded]) -> Iterator[Found]:
+    def erased_terms(self, store: TenantStore) -> frozenset[int]:
+        """The terms of everybody who is erased."""
+        destroyed, term = self.vault.destructions(store.tenant), store.statements.term
+        erased = [one.subject.hex for one in destroyed if one.reason == ERASED]
+        return frozenset(term(kind, subject) for subject in erased for kind in OF_SUBJECT)
+
+    def _found(self, store: TenantStore, hot: Sequence[Recorded], erased: Collection[int]) -> Iterator[Found]:
         opened = list(self.opener.each(store, hot, inside=True))
         senders = self.only_own(store.tenant, {one.event.authority for one in opened})
         shared = [one for one in opened if one.body is not None and len(owners_among(one.body.paths)) > 1]
@@ -62,7 +69,19 @@ class Records:
         of_owners = {one.recorded.position: found for one, found in zip(shared, fates, strict=True)}
         for one in opened:
             row = self._row(store, one, of_owners.get(one.recorded.position, ()), senders)
-            yield Found(one, row, self._blobs(store, one) if row is not None else ())
+            if row is None:
+                yield Found(one, None)
+                continue
+            gone = self._owned_by_erased(store, one, of_owners.get(one.recorded.position, ()))
+            terms = tuple([term for term in row.terms if term not in erased and term not in gone])
+            yield Found(one, Indexed(one.recorded.position, row, terms), self._blobs(store, one))
+
+    def _owned_by_erased(self, store: TenantStore, one: Opened, fates: Sequence[Fate]) -> Collection[int]:
+        """An owner who does not count is not looked up by either: a purge that is still to come counts by it."""
+        if Fate.ERASED not in fates or one.body is None:
+            return ()
+        owners = zip(self._owners(store, one, one.body), fates, strict=False)
+        return [store.statements.term(OWNER, owner.hex) for owner, fate in owners if fate is Fate.ERASED]
 
     def _row(
         self, store: TenantStore, one: Opened, fates: Sequence[Fate], senders: frozenset[UUID]

@@ -18,9 +18,7 @@ from dataclasses import dataclass
 
 from lrs.application import is_known_topic
 from lrs.domain.events import StatementRecorded
-from lrs.domain.filters import OF_SUBJECT
-from lrs.domain.sealing import ERASED
-from lrs.ports import Indexed, Recorded, StaleFence, Stretch, TenantStore, Vault
+from lrs.ports import Recorded, StaleFence, Stretch, TenantStore, Vault
 from lrs.reindexing.beside import Beside
 from lrs.reindexing.records import Records
 from lrs.tenancy import Tenants
@@ -58,12 +56,7 @@ class Reindexer:
         destroyed = self.vault.destructions(tenant)
         first = after = store.filling.begin(destroyed)
         end, found, corrupt = store.statements.head().position, 0, list[int]()
-        erased = {
-            store.statements.term(kind, one.subject.hex)
-            for one in destroyed
-            if one.reason == ERASED
-            for kind in OF_SUBJECT
-        }
+        erased = self.records.erased_terms(store)
         progress(after, end)
         while recorded := store.statements.read(after, events):
             stretch = self._stretch(store, recorded, erased)
@@ -73,7 +66,7 @@ class Reindexer:
         store.filling.finish(lambda: progress(after, end))
         return Reindexed(after - first, found, tuple(corrupt))
 
-    def _stretch(self, store: TenantStore, recorded: Sequence[Recorded], erased: set[int]) -> Stretch:
+    def _stretch(self, store: TenantStore, recorded: Sequence[Recorded], erased: frozenset[int]) -> Stretch:
         for _ in range(_ATTEMPTS_MAX):
             try:
                 return self._attempt(store, recorded, erased)
@@ -81,18 +74,17 @@ class Reindexer:
                 continue
         raise StaleFence
 
-    def _attempt(self, store: TenantStore, recorded: Sequence[Recorded], erased: set[int]) -> Stretch:
+    def _attempt(self, store: TenantStore, recorded: Sequence[Recorded], erased: frozenset[int]) -> Stretch:
         stretch = Stretch(recorded[-1].position)
         stretch.corrupt += [one.position for one in recorded if not is_known_topic(one.topic)]
-        for found in self.records.found(store, recorded):
-            event, row = found.opened.event, found.row
+        for found in self.records.found(store, recorded, erased):
+            event = found.opened.event
             if found.corrupt:
                 stretch.corrupt.append(found.opened.recorded.position)
             if isinstance(event, StatementRecorded) and event.voids is not None:
                 stretch.voids.append((event.originator_id, event.voids))
-            if row is not None:
-                living = tuple([term for term in row.terms if term not in erased])
-                stretch.indexed.append(Indexed(found.opened.recorded.position, row, living))
+            if found.indexed is not None:
+                stretch.indexed.append(found.indexed)
                 stretch.blobs += found.blobs
         reading = self.vault.read(store.tenant)
         application = self.tenants.application_of(store)

@@ -29,6 +29,7 @@ from lrs.projections.rebuilding import rebuild
 from lrs.projections.runner import step
 from lrs.recording.drafts import Attached, exchange_draft, exchange_stream, statement_draft
 from lrs.recording.planning import Planner
+from lrs.reindexing.records import Records
 from retention import schedule
 from retention.expiry import Expirer
 from retention.schedule import Schedule
@@ -327,6 +328,27 @@ def test_an_erasure_in_between_is_not_undone(acme: Inside, system: System) -> No
     acme.ran("erase", GRACE)
     assert acme.found() == []
     assert acme.rows("SELECT count(*) FROM statement") == [(0,)]
+    history.recorder.close()
+
+
+def test_an_erasure_that_has_not_reached_the_store_counts_once(acme: Inside, system: System) -> None:
+    """Its keys are gone when the index is worked out again, its purge comes after that."""
+    together = statement(GROUP)
+    received(acme, 2023, together)
+    keeps(acme, learning=700)
+    history, store = History(system, "acme", AUTHORITY, AUTHORITY), system.tenants.store("acme")
+    history.hold("grace")
+    history.hold("alan")
+    alan = acme.known(ALAN)
+    system.vault.begin_erasure("acme", alan)
+    destroyed = system.vault.destroy("acme", alan, NOW)
+    with history.holding(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Records, "erased_terms", lambda *_: frozenset())  # asked just before
+        expirer(acme).run("acme")
+    assert acme.rows("SELECT owners FROM statement") == [(1,)]
+    assert not any(store.purge(alan, destroyed.sequence).left.values())
+    assert acme.rows("SELECT owners FROM statement") == [(1,)]
+    assert [one["id"] for one in acme.found_by(GRACE)] == [together["id"]]
     history.recorder.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lrs.adapters.sql.references import NONE, WAITING
 from lrs.adapters.sql.statements import blind_of
 from lrs.bootstrap import System, build
 from lrs.domain.agents import identifier_of
@@ -154,6 +155,10 @@ def same(twice: Twice, history: History, store: TenantStore) -> None:
     ((stored_again, linked_again),) = twice.elsewhere.rows(tenant, "SELECT stored, linked FROM head")
     assert stored_again <= stored
     assert linked_again <= linked
+    absent = "SELECT r.target FROM reference r LEFT JOIN event e ON e.originator_id = r.target"
+    waiting = twice.elsewhere.rows(tenant, f"{absent} WHERE e.position IS NULL")
+    assert (linked_again == WAITING) is bool(waiting)
+    assert (linked_again == NONE) is (again["reference"] == [])
     expiries = "SELECT * FROM tracking WHERE application_name NOT LIKE '%@%' ORDER BY 1"
     assert twice.elsewhere.rows(tenant, expiries) == twice.rows(tenant)(expiries)
     assert store.statements.head().position == history.store.statements.head().position
@@ -198,6 +203,7 @@ HOW: dict[str, Any] = {"files": [], "narrow": False}
         about(5, 4, who="alan"),
         ("erase", 0),
         about(6, 2, CONFIRMED, "alan"),
+        about(7, 9, CONFIRMED, "alan"),
         ("erase", 2),
     ],
     events=3,
