@@ -26,6 +26,7 @@ STATUS: Mapping[type[errors.LetheError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.AlreadyExists: 409,
+    errors.EpochBusy: 409,
     errors.StatementConflict: 409,
     errors.ExchangeConflict: 409,
     errors.DocumentConflict: 409,

@@ -45,18 +45,12 @@ def _facts(one: Closing) -> dict[str, Any]:
 
 
 def _tell(closed: list[Closing], present: int) -> None:
-    columns = [
-        "epoch",
-        "closed",
-        "key destroyed",
-        "by",
-        "final after",
-        "tenants, new keys",
-        "keys",
-        "certificates",
-    ]
+    columns = ["epoch", "closed", "key destroyed", "by", "keys moved", "certificates"]
     show_table("Closed epochs", columns, [_row(one) for one in closed])
     for one in closed:
+        if one.epoch.destruction_seconds:
+            hours = one.epoch.destruction_seconds / 3600
+            out.print(f"The destruction of epoch {one.epoch.epoch}'s key is final after {hours:g} hours.")
         if one.waiting:
             out.print(f"{one.waiting} certificates of epoch {one.epoch.epoch} wait for erasures to be completed.")
     out.print(f"Epoch {present} is open. No copy of the vault from before it can be opened.")
@@ -65,12 +59,10 @@ def _tell(closed: list[Closing], present: int) -> None:
 def _row(one: Closing) -> list[str]:
     epoch, moved = one.epoch, one.rewrapped
     return [
-        str(epoch.epoch) + (" (resumed)" if moved is None else ""),
-        f"{epoch.closed_at:%Y-%m-%d %H:%M:%S}",
-        f"{epoch.destroyed_at:%Y-%m-%d %H:%M:%S}" if epoch.destroyed_at else "not yet",
+        str(epoch.epoch),
+        f"{epoch.closed_at:%m-%d %H:%M:%S}",
+        f"{epoch.destroyed_at:%m-%d %H:%M:%S}" if epoch.destroyed_at else "not yet",
         epoch.provider or "",
-        f"{epoch.destruction_seconds or 0} s",
-        f"{moved.tenants}, {moved.tenants_changed}" if moved else "",
-        str(moved.keys) if moved else "",
+        f"{moved.keys} of {moved.tenants_changed} tenants" if moved else "resumed",
         str(one.certificates),
     ]

@@ -71,6 +71,26 @@ def _tell_erasure(content: dict[str, Any], proofs: list[dict[str, Any]]) -> None
     out.print(f"Request {content['id']} is {content['status']}.")
 
 
+@subjects.command("certificates", epilog="Example: lrs subject certificates --tenant acme --request 0b8f… --json")
+def list_certificates(
+    tenant: TenantName,
+    request: Annotated[UUID, typer.Option("--request", help="The id of the erasure request.")],
+    as_json: AsJson = False,
+) -> None:
+    """The certificates of an erasure: the first when it is done, the second when the epoch is closed."""
+    with opened_system() as system:
+        system.tenants.check(tenant)
+        proofs = system.rights.certificates(tenant, request)
+        show(as_json, {"certificates": proofs}, lambda: _tell_certificates(proofs))
+
+
+def _tell_certificates(proofs: list[dict[str, Any]]) -> None:
+    for one in proofs:
+        out.print_json(json.dumps(one))
+    if not proofs:
+        out.print("There is none yet.")
+
+
 def _run_request(system: System, tenant: str, kind: Kind, agent: str, reason: str | None) -> dict[str, Any]:
     """Open a request and run it here, unless the service takes it up first; then wait for that."""
     system.tenants.check(tenant)
@@ -100,8 +120,12 @@ def verify_certificate(
         except (OSError, orjson.JSONDecodeError):
             raise InvalidRequest("the file can not be read as JSON") from None
         proof = check_certificate(content, parse_public_key(key), verify)
-        facts = {"valid": True, "subject": proof["subject"], "issued_at": proof["issued_at"]}
-        show(as_json, facts, lambda: out.print(f"Valid: subject {proof['subject']}, {proof['issued_at']}."))
+        facts = {"valid": True, **{name: proof.get(name) for name in ("certificate", "subject", "issued_at")}}
+        show(as_json, facts, lambda: out.print(_tell_valid(facts)))
+
+
+def _tell_valid(facts: dict[str, Any]) -> str:
+    return f"Valid: certificate {facts['certificate']}, subject {facts['subject']}, {facts['issued_at']}."
 
 
 def _agent(text: str) -> Identifier:

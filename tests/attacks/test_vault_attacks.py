@@ -836,6 +836,7 @@ def unfinished(place: SqlitePlace) -> None:
     """All was made but the vault has not got its name."""
     place.open()
     place.close()
+    place.edit("DELETE FROM tenant_key")  # the installation's own comes last
     place.path.rename(draft(place))
 
 

@@ -324,6 +324,7 @@ def examples() -> dict[str, Any]:
     """One event of every topic, with every property in use."""
     subject = Subject.register(ADA, START)
     subject.complete_erasure(REQUEST, {"covers": ["mbox", "account"], "keys_destroyed": 3}, LATER)
+    subject.certify_epoch({"certificate": 2, "epoch": 7, "covers": ["account"]}, LATER)
     request = DataSubjectRequest.open(
         REQUEST, Kind.ERASE, (ADA, GRACE), START, reason=Sealed(b"\x01why"), credential=CREDENTIAL
     )

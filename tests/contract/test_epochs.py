@@ -424,6 +424,21 @@ def test_an_old_vault_with_its_epoch_number_edited_is_refused(
     refused(place)
 
 
+def test_an_edited_number_is_refused_also_where_nothing_was_destroyed_or_no_key_of_the_installation_is(
+    vault: KeyVault, place: VaultPlace
+) -> None:
+    sealed(vault, person(vault))
+    copy = place.copy()
+    close_epoch(vault)
+    today = place.copy()
+    place.close()
+    place.restore(copy | {table: today[table] for table in ("epoch", "fence")})
+    refused(place)
+    place.restore(copy | {"tenant_key": []})
+    place.edit("UPDATE fence SET epoch = 2")
+    refused(place)
+
+
 @pytest.mark.parametrize(
     "rows",
     [

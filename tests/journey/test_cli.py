@@ -99,7 +99,8 @@ def test_every_command_has_help_with_an_example() -> None:
     pages = [["serve"], ["demo"], ["migrate"], ["rebuild"], ["verify-certificate"]]
     pages += [["tenant", name] for name in ("create", "list", "delete")]
     pages += [["credential", name] for name in ("create", "list", "revoke")]
-    pages += [["subject", name] for name in ("export", "erase")]
+    pages += [["subject", name] for name in ("export", "erase", "certificates")]
+    pages += [["epoch", "close"]]
     for page in pages:
         assert "Example: " in CliRunner().invoke(app, [*page, "--help"]).output, page
 

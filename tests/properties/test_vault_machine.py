@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lrs.adapters.vault.vault import KeyVault
-from lrs.domain.errors import NotFound
+from lrs.domain.errors import NotFound, VaultRefused
 from lrs.domain.sealing import Category, Denied, Erased, Outcome, Plain
 from lrs.domain.subjects import State
 from lrs.ports import Reading, StaleFence
@@ -22,9 +22,11 @@ from tests.vaults import (
     TENANT,
     Item,
     PostgresPlace,
+    Rows,
     SqlitePlace,
     VaultDatabases,
     VaultPlace,
+    close_epoch,
     mbox,
     somewhere,
 )
@@ -64,7 +66,9 @@ class VaultMachine(RuleBasedStateMachine):
         self.named: dict[tuple[str, str], UUID] = {}
         self.states: dict[tuple[str, UUID], State] = {}
         self.kept: list[Kept] = []
-        self.readings: list[tuple[str, Reading]] = []
+        self.readings: list[tuple[str, Reading, int]] = []
+        self.copies: list[tuple[int, Rows]] = []
+        self.closes = 0
         self.counter = 0
 
     def teardown(self) -> None:
@@ -91,7 +95,7 @@ class VaultMachine(RuleBasedStateMachine):
 
     @rule(tenant=tenants, instance=instances)
     def keep_a_reading(self, tenant: str, instance: int) -> None:
-        self.readings = [*self.readings[-2:], (tenant, self.vaults[instance].read(tenant))]
+        self.readings = [*self.readings[-2:], (tenant, self.vaults[instance].read(tenant), self.closes)]
 
     @rule(tenant=tenants, who=st.sets(names, min_size=1), category=categories, instance=instances)
     def seal(self, tenant: str, who: set[str], category: Category, instance: int) -> None:
@@ -107,7 +111,7 @@ class VaultMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.readings)
     @rule(data=st.data(), category=categories)
     def seal_under_an_old_reading(self, data: Any, category: Category) -> None:
-        tenant, reading = data.draw(st.sampled_from(self.readings))
+        tenant, reading, closes = data.draw(st.sampled_from(self.readings))
         subjects = [subject for of, subject in self.states if of == tenant]
         if not subjects:
             return
@@ -117,16 +121,16 @@ class VaultMachine(RuleBasedStateMachine):
         except StaleFence:
             now = self.vaults[0].read(tenant).sequence
             dead = any(self.states[tenant, owner] is not State.LIVE for owner in owners)
-            assert dead or now != reading.sequence
+            assert dead or (now, self.closes) != (reading.sequence, closes)
 
     @precondition(lambda self: self.readings)
     @rule(data=st.data(), name=names)
     def enrol_under_an_old_reading(self, data: Any, name: str) -> None:
-        tenant, reading = data.draw(st.sampled_from(self.readings))
+        tenant, reading, closes = data.draw(st.sampled_from(self.readings))
         try:
             subject = reading.enrol([mbox(name)])[mbox(name)]
         except StaleFence:
-            assert self.vaults[0].read(tenant).sequence != reading.sequence
+            assert (self.vaults[0].read(tenant).sequence, self.closes) != (reading.sequence, closes)
             return
         # An old reading may still know whom this name meant; it never invents anybody.
         if (tenant, subject) not in self.states:
@@ -169,6 +173,53 @@ class VaultMachine(RuleBasedStateMachine):
         self.vaults[instance].close()
         self.vaults[instance] = self.place.open()
         self.readings.clear()
+
+    @rule(instance=instances)
+    def close_the_epoch(self, instance: int) -> None:
+        """The other instance, and every reading, meet the new epoch as they come."""
+        assert self.vaults[instance].epoch() == self.closes + 1
+        close_epoch(self.vaults[instance])
+        self.closes += 1
+
+    @rule()
+    def keep_a_copy(self) -> None:
+        self.copies = [*self.copies[-2:], (self.closes, self.place.copy())]
+
+    @precondition(lambda self: self.copies)
+    @rule(data=st.data(), edited=st.booleans())
+    def put_an_old_copy_in_its_place(self, data: Any, edited: bool) -> None:
+        """A copy of this epoch destroys again what it brought back; an older one is refused, or opens nobody who
+        was erased. Then the present comes back."""
+        closes, rows = data.draw(st.sampled_from(self.copies))
+        present = self.place.copy()
+        self.place.close()
+        if edited:
+            rows = rows | {table: present[table] for table in ("fence", "tenant_key", "epoch")}
+        self.place.restore(rows)
+        if closes == self.closes:
+            again = self.place.open()
+            for (tenant, subject), state in self.states.items():
+                if state is State.ERASED:
+                    assert again.living_keys(tenant, subject) == 0
+        elif not edited:
+            with pytest.raises(VaultRefused):
+                self.place.open()
+        else:
+            self.open_nothing_of_the_erased()
+        self.place.close()
+        self.place.restore(present)
+        self.vaults = [self.place.open(), self.place.open()]
+        self.readings.clear()
+
+    def open_nothing_of_the_erased(self) -> None:
+        """Today's keys of tenants open a copy only where its own would do: of whom nothing was destroyed since."""
+        try:
+            again = self.place.open()
+        except VaultRefused:
+            return
+        for one in self.kept:
+            if {self.states[one.tenant, owner] for owner in one.owners} == {State.ERASED}:
+                assert not isinstance(again.open_many(one.tenant, [one.item])[0], Plain)
 
     # --- what must hold --------------------------------------------------------------------------------------
 
@@ -233,7 +284,7 @@ def on_server(vault_databases: VaultDatabases) -> None:
     PostgresMachine.databases = vault_databases
 
 
-SHORT = settings(max_examples=15, stateful_step_count=25, deadline=None)
+SHORT = settings(max_examples=12, stateful_step_count=25, deadline=None)
 # A message to a server costs what many calls to SQLite do.
 SHORT_ON_SERVER = settings(max_examples=3, stateful_step_count=15, deadline=None)
 LONG = settings(max_examples=250, stateful_step_count=60, deadline=None)

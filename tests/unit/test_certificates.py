@@ -2,7 +2,8 @@
 
 import base64
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lrs.adapters.signatures import verify
+from lrs.domain.epochs import ClosedEpoch, Standing
 from lrs.domain.errors import InvalidRequest
 from lrs.domain.sealing import ERASED, Destroyed
-from retention.certificates import TYPE, Evidence, certificate, check_certificate, parse_public_key, signed_bytes
+from retention.certificates import (
+    TYPE,
+    Evidence,
+    certificate,
+    check_certificate,
+    epoch_certificate,
+    parse_public_key,
+    signed_bytes,
+)
+from retention.closing import is_due
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -125,3 +136,79 @@ def test_a_public_key_is_read_from_base64() -> None:
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_public_key(text)
+
+
+# --- certificate 2 -------------------------------------------------------------------------------------------
+
+CLOSED = ClosedEpoch(
+    epoch=3,
+    sequence=9,
+    closed_at=AT + timedelta(hours=1),
+    provider="file",
+    destruction_seconds=0,
+    destroyed_at=AT + timedelta(hours=2),
+)
+
+
+def second(closed: ClosedEpoch = CLOSED) -> dict[str, Any]:
+    """A second certificate."""
+    return epoch_certificate(made(), closed, AT + timedelta(hours=3), sign=KEY.sign, public_key=PUBLIC)
+
+
+def test_the_second_certificate_says_which_epoch_ended_and_when_and_what_it_does_not_reach() -> None:
+    proof = second()
+    facts = {name: value for name, value in proof.items() if name not in {"claims", "does_not_reach"}}
+    assert facts.pop("signature")
+    assert facts == {
+        "type": "lethe/erasure-certificate/1",
+        "certificate": 2,
+        "tenant": "acme",
+        "subject": str(UUID(int=1)),
+        "request": str(UUID(int=2)),
+        "issued_at": "2026-11-22T12:00:00+00:00",
+        "ledger_sequence": 7,
+        "epoch": 3,
+        "epoch_closed_at": "2026-11-22T10:00:00+00:00",
+        "epoch_key_destroyed_at": "2026-11-22T11:00:00+00:00",
+        "provider": "file",
+        "destruction_seconds": 0,
+        "final_at": "2026-11-22T11:00:00+00:00",
+        "public_key": base64.b64encode(PUBLIC).decode(),
+    }
+    assert any("Every copy of the vault" in one and "noise" in one for one in proof["claims"])
+    assert any("key directory" in one for one in proof["does_not_reach"])
+
+
+def test_a_provider_that_takes_its_time_is_not_said_to_have_destroyed_already() -> None:
+    proof = second(replace(CLOSED, provider="kms", destruction_seconds=7 * 24 * 3600))
+    assert (proof["destruction_seconds"], proof["final_at"]) == (604_800, "2026-11-29T11:00:00+00:00")
+    assert not any("key directory" in one for one in proof["does_not_reach"])
+    assert second(replace(CLOSED, destruction_seconds=None))["destruction_seconds"] == 0
+
+
+@pytest.mark.parametrize("name", sorted(second()))
+def test_no_part_of_the_second_certificate_can_be_changed_or_left_out(name: str) -> None:
+    proof = second()
+    assert check_certificate(proof, PUBLIC, verify) == proof
+    for altered in (proof | {name: "other"}, {key: value for key, value in proof.items() if key != name}):
+        with pytest.raises(InvalidRequest):
+            check_certificate(altered, PUBLIC, verify)
+
+
+@pytest.mark.parametrize(
+    ("standing", "hours_later", "due"),
+    [
+        (Standing(4, (CLOSED,), 0), 1000, False),
+        (Standing(4, (CLOSED,), 1), 23.9, False),
+        (Standing(4, (CLOSED,), 1), 24, True),
+        (Standing(4, (CLOSED,), 1), -1, True),
+        (Standing(1, (), 1, CLOSED.closed_at), 23.9, False),
+        (Standing(1, (), 1, CLOSED.closed_at), 24, True),
+        (Standing(1, (), 1, None), 0, True),
+        (Standing(1, (), 0, None), 0, False),
+    ],
+)
+def test_an_epoch_is_closed_when_something_was_destroyed_and_it_is_time(
+    standing: Standing, hours_later: float, due: bool
+) -> None:
+    assert is_due(standing, CLOSED.closed_at + timedelta(hours=hours_later), 24) is due

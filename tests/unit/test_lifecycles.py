@@ -30,7 +30,7 @@ def test_a_subject_moves_only_as_its_table_says(now: State, then: State, allowed
     assert may_become(now, then) is allowed
 
 
-def test_a_subject_counts_its_agent_objects_and_ends_with_one_certificate() -> None:
+def test_a_subject_counts_its_agent_objects_and_ends_with_two_certificates() -> None:
     subject = Subject.register(uuid4(), AT)
     event = Subject.agent_sealed(subject.id, 2, Sealed(b"x"), AT)
     event.mutate(subject)
@@ -39,6 +39,11 @@ def test_a_subject_counts_its_agent_objects_and_ends_with_one_certificate() -> N
     assert (subject.agents, subject.state) == (1, State.ERASED)
     assert subject.certificates == [{"certificate": 1}]
     assert subject.version == 3
+    assert not subject.is_certified
+    for _ in range(2):
+        subject.certify_epoch({"certificate": 2}, AT)
+    assert (subject.certificates, subject.version) == ([{"certificate": 1}, {"certificate": 2}], 4)
+    assert subject.is_certified
 
 
 def _request(*path: Status) -> DataSubjectRequest:

@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -21,31 +22,25 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from cryptography.exceptions import InvalidKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from lrs.adapters.sql.database import Connection
-from lrs.adapters.vault import envelope, wrapping
-from lrs.adapters.vault.checking import data_key_opens
 from lrs.adapters.vault.epochs import FIRST_EPOCH
 from lrs.adapters.vault.escrow import Escrow
 from lrs.adapters.vault.ledger import DEPARTED
 from lrs.adapters.vault.opening import make_file
-from lrs.adapters.vault.reading import digest_of
-from lrs.adapters.vault.rewrapping import Turn, open_identifier, prepare, write
+from lrs.adapters.vault.proving import CopyCheck
+from lrs.adapters.vault.rewrapping import Turn, prepare, write
 from lrs.adapters.vault.snapshot import dump, load
-from lrs.adapters.vault.tenants import OPERATOR, PEPPER, SIGNING, WRAPPING, unwrap_key
+from lrs.adapters.vault.tenants import OPERATOR
 from lrs.adapters.vault.vault import KeyVault
-from lrs.domain.agents import Identifier
 from lrs.domain.epochs import ClosedEpoch, Rewrapped, Standing
 from lrs.domain.errors import EpochBusy, VaultRefused
-from lrs.domain.sealing import ERASED, Category
+from lrs.domain.sealing import ERASED
 from lrs.ports.epochs import ErasedSubject, Progress
 
 _EPOCH: Final = "epoch, sequence, closed_at, provider, destruction_seconds, destroyed_at, certified_at"
-_CANARIES_MAX: Final = 100
-_ROWS: Final = 2_000
+# Who starts holds the lock for as long as the escrow takes; a close holds it for longer.
+_LOCK_SECONDS_MAX: Final = 1.0
+_LOCK_PAUSE_SECONDS: Final = 0.05
 # Without a destruction no data key was touched: the keys of tenants are all that there is to see.
 _TENANTS_ALONE: Final = frozenset({"fence", "tenant_key", "epoch"})
 _BUSY = "another process is closing the epoch"
@@ -60,14 +55,15 @@ class VaultEpochs:
         self._escrow = escrow
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, wait_seconds: float = _LOCK_SECONDS_MAX) -> Iterator[None]:
         """Nobody else on this machine closes meanwhile, for as long as this process lives. EpochBusy."""
         lock = os.open(self._keys.key_dir / ".closing", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise EpochBusy(_BUSY) from None
+            deadline = time.monotonic() + wait_seconds
+            while not _locked(lock):
+                if time.monotonic() >= deadline:
+                    raise EpochBusy(_BUSY)
+                time.sleep(_LOCK_PAUSE_SECONDS)
             yield
         finally:
             os.close(lock)
@@ -76,7 +72,7 @@ class VaultEpochs:
         """See that the present epoch's key is in the escrow; whoever closes meanwhile does that himself."""
         if self._escrow is not None:
             try:
-                with self.alone():
+                with self.alone(0):
                     epoch = self._vault.epoch()
                     self._escrow.keep(self._keys.vault, epoch, self._keys.read(epoch), self._public_key())
             except EpochBusy:
@@ -142,7 +138,7 @@ class VaultEpochs:
                 load(scratch, dump(self._vault.database, None if whole else _TENANTS_ALONE))
                 key = self._keys.read(present)
                 with scratch.read() as copied, self._vault.database.read() as live:
-                    _Check(copied, copied if whole else live, present, key).run(progress, whole=whole)
+                    CopyCheck(copied, copied if whole else live, present, key).run(progress, whole=whole)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -199,6 +195,14 @@ class VaultEpochs:
             connection.execute("UPDATE epoch SET certified_at = ? WHERE epoch = ?", (at.isoformat(), epoch))
 
 
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _closed(connection: Connection) -> tuple[ClosedEpoch, ...]:
     rows = connection.execute(f"SELECT {_EPOCH} FROM epoch ORDER BY epoch").fetchall()
     return tuple(
@@ -215,79 +219,3 @@ def _time(text: str | None) -> datetime | None:
 
 def _last(closed: tuple[ClosedEpoch, ...]) -> int:
     return closed[-1].sequence if closed else 0
-
-
-class _Check:
-    """Opens what a copy of the vault holds: every tenant's keys, every data key if there are any, and canaries:
-    identifiers of the directory, which take TK, a data key, a seal and IK."""
-
-    def __init__(self, copied: Connection, keys: Connection, epoch: int, epoch_key: bytes) -> None:
-        self._copied = copied
-        self._data = keys
-        self._epoch = epoch
-        self._epoch_key = epoch_key
-
-    def run(self, progress: Progress, *, whole: bool) -> None:
-        """VaultRefused where something does not open."""
-        rows = self._copied.execute("SELECT tenant, kind, wrapped FROM tenant_key").fetchall()
-        keys = {
-            (tenant, kind): unwrap_key(self._epoch_key, self._epoch, tenant, kind, wrapped)
-            for tenant, kind, wrapped in rows
-        }
-        self._check_signing(keys)
-        tenants = sorted({tenant for tenant, _ in keys} - {OPERATOR})
-        for number, tenant in enumerate(tenants, start=1):
-            key = wrapping.Wrapping(keys[tenant, WRAPPING])
-            self._open_keys(tenant, key, whole=whole)
-            self._open_canaries(tenant, key, keys[tenant, PEPPER])
-            progress(number, len(tenants))
-
-    @staticmethod
-    def _check_signing(keys: dict[tuple[str, str], bytes]) -> None:
-        if (OPERATOR, SIGNING) not in keys:
-            raise VaultRefused("the snapshot lacks the installation's key")
-        try:
-            for (_, kind), key in keys.items():
-                if kind == SIGNING:
-                    Ed25519PrivateKey.from_private_bytes(key)
-        except (InvalidKey, ValueError):
-            raise VaultRefused("a signing key in the snapshot is none") from None
-
-    def _open_keys(self, tenant: str, key: wrapping.Wrapping, *, whole: bool) -> None:
-        after: tuple[bytes, str, str] = (b"", "", "")
-        sql = (
-            "SELECT subject, category, period, kid, wrapped FROM data_key WHERE tenant = ?"
-            " AND (subject, category, period) > (?, ?, ?)"
-            f" ORDER BY subject, category, period LIMIT {_ROWS if whole else _CANARIES_MAX}"
-        )
-        while rows := self._data.execute(sql, (tenant, *after)).fetchall():
-            if not all(data_key_opens(key, tenant, *row) for row in rows):
-                raise VaultRefused("a data key in the snapshot does not open")
-            if not whole:
-                return
-            after = rows[-1][:3]
-
-    def _open_canaries(self, tenant: str, key: wrapping.Wrapping, pepper: bytes) -> None:
-        rows = self._data.execute(
-            f"SELECT digest, subject, kind, sealed FROM directory WHERE tenant = ? LIMIT {_CANARIES_MAX}",
-            (tenant,),
-        ).fetchall()
-        for digest, subject, kind, sealed in rows:
-            found = self._data.execute(
-                "SELECT kid, wrapped FROM data_key"
-                " WHERE tenant = ? AND subject = ? AND category = ? AND period = ''",
-                (tenant, subject, Category.IDENTITY),
-            ).fetchone()
-            canary = self._identifier(tenant, key, subject, kind, sealed, found) if found else None
-            if canary is None or digest_of(pepper, canary) != digest:
-                raise VaultRefused("a row of the directory in the snapshot is not of its keys")
-
-    @staticmethod
-    def _identifier(
-        tenant: str, key: wrapping.Wrapping, subject: bytes, kind: str, sealed: bytes, found: tuple[bytes, bytes]
-    ) -> Identifier:
-        kid, wrapped = found
-        raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
-        return open_identifier(
-            tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, AESGCM(raw))
-        )

@@ -2,9 +2,10 @@
 
 A seal, a look and a destruction go this way:
 
-1. The fence is read: one row. If it moved since the last reading, everything cached is let go.
-2. Keys come from the cache or are unwrapped: EK (held since start) opens TK, TK opens the data key, and the
-   key's id is checked against its row (key commitment). What is not cached is read in one snapshot with the fence.
+1. The fence is read (``fence``): one row. If it moved since the last reading, everything cached is let go.
+2. Keys come from the cache or are unwrapped: EK (held since the fence showed its number) opens TK (``tenants``),
+   TK opens the data key, and the key's id is checked against its row (key commitment). What is not cached is read
+   in one snapshot with the fence.
 3. Minting and destroying lock the fence, check that it stands where the caller read it, and commit before
    anything is sealed.
 4. A destruction reaches the ledger's mirror, on the disk, before it is committed here.
