@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Final
 
 from lrs.domain.errors import code_of
@@ -12,7 +13,7 @@ log = logging.getLogger("lethe.retention")
 
 # After a start there is other work; and whoever is started every hour does it all the same.
 _FIRST_SECONDS: Final = 300.0
-_ASKED_SECONDS: Final = 60.0
+_ASKED_SECONDS: Final = 5.0
 DAY_SECONDS: Final = 86_400.0
 
 
@@ -46,12 +47,12 @@ class Schedule:
         self._leader.give_up()
 
     def _loop(self) -> None:
-        wait = _FIRST_SECONDS
-        while not self._stopping.wait(wait):
-            wait = _ASKED_SECONDS
-            if self._leader.leads():
+        due = monotonic() + _FIRST_SECONDS
+        while not self._stopping.wait(_ASKED_SECONDS):
+            # Asked for all the time: a lease that is let go of lets others do the same work again.
+            if self._leader.leads() and monotonic() >= due:
                 self.round()
-                wait = self._every_seconds
+                due = monotonic() + self._every_seconds
 
     def round(self) -> None:
         """Do it for every tenant now."""

@@ -1,17 +1,21 @@
 """Histories of a tenant, drawn at random, and what its store holds after them: all that there can be beside a log.
 
 Statements of both versions with groups, sub-statements, attachments; references and voidings that come before and
-after what they are about; documents that are stored, merged and deleted; exchanges; requests; erasures.
+after what they are about; documents that are stored, merged and deleted; exchanges; requests; erasures; years that
+pass and expire.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+import pytest
 from hypothesis import strategies as st
 
+from lrs.adapters.vault import expiring
 from lrs.bootstrap import System
 from lrs.documenting.changes import Change
 from lrs.domain.agents import Identifier, identifier_of
@@ -19,12 +23,17 @@ from lrs.domain.documents import Conditions, Content, Context, Method, Resource
 from lrs.domain.errors import DocumentConflict, PreconditionFailed
 from lrs.domain.events import BlobName
 from lrs.domain.filters import SENDER
+from lrs.domain.policies import EXPIRING, Policy
 from lrs.domain.requests import Kind, Status
+from lrs.domain.sealing import Category
 from lrs.domain.statements import VOIDED
-from lrs.ports import Kept, TenantStore
-from lrs.projections.runner import catch_up
+from lrs.ports import Generation, Kept, TenantStore
+from lrs.projections.learning import LEARNING
+from lrs.projections.runner import VIEWS, catch_up, step
 from lrs.recording.drafts import Attached, Draft, exchange_draft, exchange_stream, statement_draft
+from lrs.recording.recorder import Recorder
 from lrs.retrieving import Query
+from retention.expiry import Expirer
 from tests.places import PUBLIC_URL, Rows
 from tests.strategies import agents, statements
 from tests.subjects import agent
@@ -32,6 +41,7 @@ from tests.subjects import agent
 NUMBERS = st.integers(0, 9)  # each is a statement, whose id comes from it
 PEOPLE = ("ada", "grace", "alan")
 VERSIONS = st.sampled_from(["1.0.3", "2.0.0"])
+YEARS = st.integers(2021, 2023)
 COURSE = "https://example.com/activities/1"
 REGISTRATION = "5b7a7c1e-0d52-4a7c-9a3e-4f3f8d1f6a01"
 GROUP = {"objectType": "Group", "member": [agent(name) for name in PEOPLE]}
@@ -91,11 +101,32 @@ HISTORIES = st.lists(
         st.tuples(st.just("exchange"), st.sampled_from(PEOPLE)),
         st.tuples(st.just("erase"), st.integers(0, 30)),
         st.tuples(st.just("ask"), st.sampled_from(PEOPLE)),
+        st.tuples(st.just("year"), YEARS),
+        st.tuples(st.just("hold"), st.sampled_from(PEOPLE)),
+        st.tuples(st.just("expire"), st.tuples(st.sampled_from(EXPIRING), YEARS)),
+        st.tuples(st.just("expire"), st.tuples(st.just(Category.LEARNING), YEARS)),
+        st.tuples(st.just("beside"), st.integers(1, 5)),
         st.tuples(st.just("fold"), st.none()),
     ),
     min_size=4,
-    max_size=16,
+    max_size=20,
 )
+
+
+@dataclass
+class SetClock:
+    """A clock that shows what it is set to."""
+
+    time: datetime = field(default_factory=lambda: datetime(2022, 5, 5, tzinfo=UTC))
+
+    def now(self) -> datetime:
+        """That time."""
+        return self.time
+
+
+def recording_at(system: System, clock: SetClock) -> Recorder:
+    """A recorder that lives at that time."""
+    return Recorder(system.tenants, system.vault, system.opener, clock)
 
 
 @dataclass
@@ -110,6 +141,12 @@ class History:
     activities: set[str] = field(default_factory=lambda: {COURSE})
     recorded: set[int] = field(default_factory=set)
     count: int = 0
+    held: set[UUID] = field(default_factory=set)
+    begun: Generation | None = None
+    clock: SetClock = field(default_factory=SetClock)
+
+    def __post_init__(self) -> None:
+        self.recorder = recording_at(self.system, self.clock)
 
     @classmethod
     def begin(cls, system: System, name: str) -> "History":
@@ -137,7 +174,7 @@ class History:
         drafts = {number: self._draft(number, said, how) for number, said, how in records}
         drafts = {number: draft for number, draft in drafts.items() if number not in self.recorded}
         if drafts:
-            self.system.recorder.record(self.tenant, list(drafts.values())).result(30)
+            self.recorder.record(self.tenant, list(drafts.values())).result(30)
         self.recorded |= drafts.keys()
 
     def _draft(self, number: int, said: Said, how: Said) -> Draft:
@@ -178,7 +215,7 @@ class History:
         said = {"actor": agent(name), "request": {"n": self.count}, "response": {}}
         stream = uuid5(exchange_stream(caller_id), self.tenant)
         draft = exchange_draft(said, caller_id, stream, authority=self.wide, public_url=PUBLIC_URL)
-        self.system.recorder.record(self.tenant, [draft]).result(30)
+        self.recorder.record(self.tenant, [draft]).result(30)
 
     def erase(self, number: int) -> None:
         known = [*self.met]
@@ -194,6 +231,52 @@ class History:
         identifier = identifier_of(agent(name))
         assert identifier is not None
         self.system.rights.open(self.tenant, Kind.EXPORT, [identifier])
+
+    def year(self, year: int) -> None:
+        """What comes from now on is received in that year."""
+        self.clock.time = self.clock.time.replace(year=year)
+
+    def hold(self, name: str) -> None:
+        """From now on no key of this person expires."""
+        identifier = identifier_of(agent(name))
+        assert identifier is not None
+        self.held |= set(self.system.vault.read(self.tenant).lookup([identifier]).values())
+
+    def expire(self, how: tuple[Category, int]) -> None:
+        """A day after the end of a year, with nothing of a category kept for longer than that."""
+        category, year = how
+        self.system.tenants.decide(self.tenant, Policy(retention_days={category: 1}))
+        with self.holding():
+            self.expirer(datetime(year + 1, 1, 2, tzinfo=UTC)).run(self.tenant)
+
+    def expirer(self, now: datetime) -> Expirer:
+        """Expires as it would then."""
+        return replace(self.system.expirer, clock=SetClock(now))
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """As if the vault knew who is held."""
+        spelled = "'\\x{}'" if self.system.settings.database_url else "x'{}'"
+        listed = ",".join(spelled.format(one.hex) for one in self.held)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(expiring, "_NOT_HELD", f" AND subject NOT IN ({listed})" if listed else "")
+            yield
+
+    def beside(self, events: int) -> None:
+        """Another generation of the view, which comes a little further each time."""
+        if self.begun is None:
+            self.begun = self.store.views.begin(LEARNING.name)
+        moved = step(self.store, self.system.opener, [self.begun], events)
+        self.begun = moved[0] if moved else self.begun
+
+    def finished_beside(self) -> list[tuple[Any, ...]] | None:
+        """What it says at the end of the log."""
+        if self.begun is None:
+            return None
+        self.fold()
+        while moved := step(self.store, self.system.opener, [self.begun]):
+            (self.begun,) = moved
+        return list(self.store.views.dump(self.begun))
 
     def fold(self, _: None = None) -> None:
         catch_up(self.store, self.system.opener)
@@ -236,4 +319,4 @@ def dump(rows: Callable[[str], Rows]) -> dict[str, Rows]:
 
 def views(store: TenantStore) -> dict[str, list[tuple[Any, ...]]]:
     """Every view in canonical order."""
-    return {view: list(store.views.dump(store.views.live(view))) for view in ("learning",)}
+    return {view: list(store.views.dump(store.views.live(view))) for view in VIEWS}

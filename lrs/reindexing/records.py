@@ -69,7 +69,7 @@ class Records:
     ) -> IndexRow | None:
         if isinstance(one.outcome, Corrupt):
             return _row_of_damage(store, one)
-        if one.body is None:
+        if one.body is None or (fates and Fate.LIVING not in fates):  # the last key died just now
             return None
         owners = self._owners(store, one, one.body)
         if isinstance(one.event, ExchangeRecorded):

@@ -24,8 +24,13 @@ from psycopg.sql import Composable
 from lrs.adapters.postgres.schema import CONTROL, CONTROL_SCHEMA, TENANT, VAULT_MIGRATIONS, VAULT_SCHEMA
 from lrs.bootstrap import build
 from lrs.config import Settings
+from lrs.domain.policies import Policy
+from lrs.domain.sealing import Category
+from lrs.recording.drafts import statement_draft
+from lrs.reindexing.control import restore_control_rows
 from retention.closing import WRAPPING
 from tests.backups import new_drill, run_backup
+from tests.histories import SetClock, recording_at
 from tests.parts import attachment, body_of, content_type, part, statements_part
 from tests.places import on_postgres
 from tests.postgres import Databases
@@ -92,12 +97,14 @@ def live(data: Path, databases: Databases) -> None:
     ask(acme)
     keep(acme)
     report(acme)
+    expire(acme)
     acme.ran("export", ADA)
     acme.package(acme.http.get("/dsar").json()["requests"][0])
     erase(acme)
     close(acme)
     look(acme)
     assert acme.rebuilt_same()
+    make_again(acme)
     assert system.control.lease("one", "holder", datetime.now(UTC), seconds=1)
     system.control.give_up("one", "holder")
     issued = system.credentials.issue("acme", ["all"])
@@ -191,6 +198,26 @@ def report(acme: Inside) -> None:
         acme.report(**filters)
     page = acme.http.get("/reports/completion", params={"limit": "1"}).json()
     assert len(acme.report(more=page["more"])) >= 0 if page.get("more") else page
+
+
+def expire(acme: Inside) -> None:
+    """A year that is over, in which somebody said something that others refer to."""
+    system, clock = acme.system, SetClock(datetime(2020, 5, 5, tzinfo=UTC))
+    recorder, old = recording_at(system, clock), statement(ADA)
+    draft = statement_draft(old, UUID(old["id"]), version="1.0.3", authority=UUID(int=1), public_url="")
+    recorder.record("acme", [draft]).result(30)
+    recorder.close()
+    acme.post(statement(GRACE, object={"objectType": "StatementRef", "id": old["id"]}))
+    acme.catch_up()
+    system.tenants.decide("acme", Policy(retention_days={Category.LEARNING: 1}))
+    assert [one.records for one in system.expirer.run("acme")] == [1]
+    assert system.expirer.run("acme") == []
+
+
+def make_again(acme: Inside) -> None:
+    """All that is beside the events, made from them again."""
+    restore_control_rows(acme.system.control)
+    assert acme.system.reindexer.reindex("acme").corrupt == ()
 
 
 def erase(acme: Inside) -> None:
@@ -366,6 +393,8 @@ WITHOUT_A_TENANT = {
     "SELECT kid, tenant, sequence FROM destroyed_key": "the same",
     "SELECT count(*) FROM ledger": "the same",
     "SELECT hash FROM ledger ORDER BY sequence DESC LIMIT 1": "the next entry hangs on the last one",
+    "DELETE FROM tenant": "what is made again from events takes the place of all that is there",
+    "DELETE FROM credential": "the same",
     "SELECT id, name, created_at FROM tenant ORDER BY name": "the operator's list, and who the workers work for",
     "SELECT id, tenant, key, secret_sha256, scopes, created_at, revoked FROM credential WHERE key = %s": (
         "the key says whose it is: that is how a tenant is known"

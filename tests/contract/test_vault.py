@@ -10,16 +10,19 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from lrs.adapters.vault import expiring
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import KeyStoreUnavailable, LimitExceeded, NotFound
 from lrs.domain.sealing import (
     ERASED,
+    EXPIRED,
     Category,
     Corrupt,
     Denied,
     Destroyed,
     Erased,
     Expired,
+    Fate,
     Place,
     Plain,
     Sealed,
@@ -488,6 +491,99 @@ def test_expiry_takes_one_key_and_leaves_the_person(vault: Vault, place: VaultPl
         assert opened(instance, sealed(instance, subject)) == Plain(TEXT)
     erase(vault, subject)
     assert vault.open_many(TENANT, [old, new, name]) == [Expired(), Erased(), Erased()]
+
+
+def test_a_period_expires_some_keys_an_entry_and_touches_nothing_else(
+    vault: Vault, place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiring, "KEYS_MAX", 2)
+    people = [person(vault, name) for name in ("ada", "grace", "alan")]
+    old = [sealed(vault, one, period="2025") for one in people]
+    others = [
+        sealed(vault, people[0], period="2026"),
+        sealed(vault, people[0], category=Category.ATTACHMENTS, period="2025"),
+    ]
+    foreign = sealed(vault, person(vault, "ada", OTHER), tenant=OTHER, period="2025")
+    assert vault.periods(TENANT, Category.LEARNING) == {"2025": 3, "2026": 1}
+    kids = set(vault.keys_of(TENANT, Category.LEARNING, "2025"))
+    assert kids == {kid for _, item in old for kid in vault.kids(item)}
+    entries = list(vault.expire(TENANT, Category.LEARNING, "2025", AT))
+    assert [len(one.kids) for one in entries] == [2, 1]
+    assert {kid for one in entries for kid in one.kids} == kids
+    assert {(one.subject, one.reason) for one in entries} == {(vault.tenant_subject(TENANT), EXPIRED)}
+    assert list(vault.expire(TENANT, Category.LEARNING, "2025", AT)) == []
+    for instance in (vault, place.open()):
+        assert instance.open_many(TENANT, [*old, *others]) == [Expired()] * 3 + [Plain(TEXT)] * 2
+        assert opened(instance, foreign, OTHER) == Plain(TEXT)
+        assert instance.periods(TENANT, Category.LEARNING) == {"2026": 1}
+
+
+def test_an_expiry_that_reached_the_mirror_alone_is_carried_out(vault: Vault, place: VaultPlace) -> None:
+    """The same keys are then not destroyed twice, and the chain goes on."""
+    item = sealed(vault, person(vault), period="2025")
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lrs.adapters.vault.vault.apply_entry", crash)
+        with pytest.raises(Crash):
+            list(vault.expire(TENANT, Category.LEARNING, "2025", AT))
+    assert opened(vault, item) == Plain(TEXT)
+    assert list(vault.expire(TENANT, Category.LEARNING, "2025", AT)) == []
+    assert opened(vault, item) == Expired()
+    assert [one.reason for one in vault.destructions(TENANT)] == [EXPIRED]
+    assert opened(place.open(), item) == Expired()
+
+
+def test_the_ledger_tells_a_tenants_destructions_since_it_came(vault: Vault) -> None:
+    first, second = erase(vault, person(vault, "ada")), erase(vault, person(vault, "grace"))
+    erase(vault, person(vault, "ada", OTHER), OTHER)
+    assert vault.destructions(TENANT) == [first, second]
+    assert vault.destructions(TENANT, first.sequence) == [second]
+    vault.destroy_tenant(TENANT)
+    vault.create_tenant(TENANT)
+    assert vault.destructions(TENANT) == []
+    again = erase(vault, person(vault, "ada"))
+    assert vault.destructions(TENANT) == [again]
+
+
+def test_what_became_of_each_owners_key_is_told(vault: Vault, place: VaultPlace) -> None:
+    people = [person(vault, name) for name in ("ada", "grace", "alan")]
+    shared, damaged = sealed(vault, *people)[1], Sealed(b"no envelope")
+    erase(vault, people[0])
+    place.expire(vault, TENANT, Slot(people[1], Category.LEARNING, PERIOD))
+    vault.begin_erasure(TENANT, people[2])
+    assert vault.fates(TENANT, [shared, damaged]) == [(Fate.ERASED, Fate.EXPIRED, Fate.LIVING), ()]
+    _, alone = sealed(vault, person(vault, "dora"))
+    unknown = Sealed(alone.envelope[:3] + bytes(16) + alone.envelope[19:])
+    assert vault.fates(TENANT, [alone, unknown]) == [(Fate.LIVING,), (Fate.UNKNOWN,)]
+
+
+def test_digests_mint_nothing(vault: Vault) -> None:
+    ada, grace = person(vault, "ada"), person(vault, "grace")
+    reading = vault.read(TENANT)
+    assert reading.digests([(ada, b"a"), (grace, b"a"), (ada, b"b")]) == [
+        reading.digest(ada, b"a"),
+        reading.digest(grace, b"a"),
+        reading.digest(ada, b"b"),
+    ]
+    with pytest.raises(StaleFence):
+        reading.digests([(uuid4(), b"a")])
+    erase(vault, grace)
+    with pytest.raises(StaleFence):
+        vault.read(TENANT).digests([(ada, b"a"), (grace, b"a")])
+
+
+def test_inside_opens_what_is_denied_and_keeps_none_of_it(vault: Vault) -> None:
+    subject = person(vault)
+    item = sealed(vault, subject)
+    vault.begin_erasure(TENANT, subject)
+    assert vault.open_many(TENANT, [item], keep=True, inside=True) == [Plain(TEXT)]
+    assert vault.open_many(TENANT, [item], keep=True) == [Denied()]
 
 
 def test_a_person_seen_again_after_erasure_is_a_new_subject(vault: Vault) -> None:

@@ -2,9 +2,13 @@
 events and was reindexed is the store that there was, table by table, and answers the same."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import count
+from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -15,16 +19,31 @@ from lrs.bootstrap import System, build
 from lrs.domain.agents import identifier_of
 from lrs.domain.documents import Method, Resource
 from lrs.domain.errors import EventCorrupt
+from lrs.domain.policies import Policy
+from lrs.domain.sealing import Category
 from lrs.domain.statements import VOIDED
 from lrs.opening import Opener
 from lrs.ports import TenantStore
+from lrs.projections.rebuilding import rebuild
 from lrs.projections.runner import catch_up
+from lrs.recording.drafts import statement_draft
 from lrs.reindexing.records import Records
 from lrs.reindexing.tenants import Reindexed, Reindexer
 from lrs.retrieving import Query, Retriever
 from lrs.tenancy import Tenants
 from tests.contract.conftest import BACKENDS, Backend, address_of
-from tests.histories import HISTORIES, History, Operation, dump, views
+from tests.histories import (
+    COURSE,
+    GROUP,
+    HISTORIES,
+    PEOPLE,
+    History,
+    Operation,
+    SetClock,
+    dump,
+    recording_at,
+    views,
+)
 from tests.places import PUBLIC_URL, STORES, Rows, new_place, tenant_rows
 from tests.postgres import Databases
 from tests.subjects import agent
@@ -51,8 +70,9 @@ class Twice:
         ((key,),) = rows("SELECT value FROM setting WHERE name = 'term-key'")
         self.elsewhere.rows(tenant, "UPDATE setting SET value = ? WHERE name = 'term-key'", (bytes(key),))
         events = [on_the_way(row) for row in rows("SELECT * FROM event ORDER BY position")]
-        values = ",".join(["(?,?,?,?,?,?)"] * len(events))
-        self.elsewhere.rows(tenant, f"INSERT INTO event VALUES {values}", [one for row in events for one in row])
+        if events:
+            sql = f"INSERT INTO event VALUES {','.join(['(?,?,?,?,?,?)'] * len(events))}"
+            self.elsewhere.rows(tenant, sql, [one for row in events for one in row])
         store.statements = type(store.statements)(store._database, blind_of(store._database))
         copied: TenantStore = store
         return copied
@@ -113,6 +133,11 @@ def check(twice: Twice, happened: list[Operation], events: int, crash: int | Non
     found = reindexed(twice, tenant, events, crash)
     assert found.corrupt == ()
     same(twice, history, store)
+    beside, live = history.finished_beside(), views(history.store)
+    assert beside in (None, live["learning"])
+    assert rebuild(history.store, twice.system.opener, "learning")
+    assert views(history.store) == live
+    history.recorder.close()
     twice.system.tenants.delete(tenant)
     return found
 
@@ -129,7 +154,8 @@ def same(twice: Twice, history: History, store: TenantStore) -> None:
     ((stored_again, linked_again),) = twice.elsewhere.rows(tenant, "SELECT stored, linked FROM head")
     assert stored_again <= stored
     assert linked_again <= linked
-    assert twice.elsewhere.rows(tenant, "SELECT * FROM tracking") == []
+    expiries = "SELECT * FROM tracking WHERE application_name NOT LIKE '%@%' ORDER BY 1"
+    assert twice.elsewhere.rows(tenant, expiries) == twice.rows(tenant)(expiries)
     assert store.statements.head().position == history.store.statements.head().position
     catch_up(store, twice.system.opener)
     assert views(store) == views(history.store)
@@ -154,9 +180,11 @@ def plain(number: int, who: str = "ada", files: tuple[bool, ...] = (), **more: A
 
 
 CONFIRMED = "http://example.com/verbs/confirmed"
+DONE = "http://adlnet.gov/expapi/verbs/completed"
+HOW: dict[str, Any] = {"files": [], "narrow": False}
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(happened=HISTORIES, events=st.integers(1, 12), crash=st.none() | st.integers(0, 12))
 # A chain whose parts come in the wrong order, a voiding of a voiding before and after it; then who was in the
 # middle is erased, and somebody refers to a statement in which an erased person has a part.
@@ -170,9 +198,36 @@ CONFIRMED = "http://example.com/verbs/confirmed"
         about(5, 4, who="alan"),
         ("erase", 0),
         about(6, 2, CONFIRMED, "alan"),
+        ("erase", 2),
     ],
     events=3,
     crash=2,
+)
+# Two years of three people, together and alone. One year expires, but of one of them, who is held; then the others
+# are erased, and what she still keeps open stays; then she is held no more.
+@example(
+    happened=[
+        ("year", 2021),
+        plain(0, actor=GROUP, files=(False, True)),
+        plain(1, "grace", files=(False,)),
+        plain(2, "ada", object={"id": COURSE}),
+        about(3, 0, CONFIRMED, "alan"),
+        ("exchange", "ada"),
+        ("fold", None),
+        ("beside", 3),
+        ("year", 2022),
+        plain(4, "ada", object={"id": COURSE}),
+        about(5, 0, CONFIRMED, "alan"),
+        about(6, 1, VOIDED, "ada"),
+        ("hold", "grace"),
+        ("expire", (Category.LEARNING, 2021)),
+        ("expire", (Category.EXCHANGE, 2022)),
+        ("expire", (Category.ATTACHMENTS, 2021)),
+        about(7, 0, CONFIRMED, "alan"),
+        ("erase", 0),
+    ],
+    events=4,
+    crash=None,
 )
 def test_a_store_that_is_made_again_from_its_events_is_the_store_that_there_was(
     twice: Twice, happened: list[Operation], events: int, crash: int | None
@@ -188,6 +243,66 @@ def test_a_store_that_is_made_again_from_its_events_is_the_store_that_there_was_
     twice: Twice, happened: list[Operation], events: int, crash: int | None
 ) -> None:
     check(twice, happened, events, crash)
+
+
+def repeat(work: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        work()
+
+
+def beside_each_other(twice: Twice, seed: int, rounds: int) -> None:
+    """Statements come in for a period while it expires, views are folded, people are erased, all at once."""
+    history = History.begin(twice.system, next(NAMES))
+    store, opener, random = history.store, twice.system.opener, Random(seed)
+    twice.system.tenants.decide(history.tenant, Policy(retention_days={Category.LEARNING: 1}))
+    past = SetClock(datetime(2021, 5, 5, tzinfo=UTC))
+    recorders = [recording_at(twice.system, past), history.recorder]
+
+    def record() -> None:
+        recorder = random.choice(recorders)
+        said = random.choice([GROUP, *map(agent, PEOPLE)])
+        thing = {"actor": said, "verb": {"id": DONE}, "object": {"id": COURSE}}
+        drafts = [
+            statement_draft(thing, uuid4(), version="1.0.3", authority=history.wide, public_url=PUBLIC_URL)
+            for _ in range(random.randint(1, 3))
+        ]
+        recorder.record(history.tenant, drafts).result(60)
+
+    works: list[Callable[[], object]] = [
+        record,
+        record,
+        lambda: catch_up(store, opener),
+        lambda: history.expirer(datetime(2022, 1, 3, tzinfo=UTC)).run(history.tenant),
+    ]
+    if seed % 2:
+        history.record([(0, {"actor": GROUP, "verb": {"id": DONE}, "object": {"id": COURSE}}, HOW)])
+        works.append(lambda: history.erase(random.randint(0, 2)))
+    with ThreadPoolExecutor(len(works)) as threads:
+        for one in [threads.submit(repeat, work, rounds) for work in works]:
+            one.result(120)
+    history.expirer(datetime(2022, 1, 3, tzinfo=UTC)).run(history.tenant)
+    history.fold()
+    assert twice.system.vault.periods(history.tenant, Category.LEARNING).keys() <= {"2022"}
+    for recorder in recorders:
+        recorder.close()
+    live = views(store)
+    assert rebuild(store, opener, "learning")
+    assert views(store) == live
+    again = twice.copied(history.tenant)
+    assert reindexed(twice, history.tenant, 100).corrupt == ()
+    same(twice, history, again)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_expiry_erasure_ingest_and_projection_may_go_on_beside_each_other(twice: Twice, seed: int) -> None:
+    beside_each_other(twice, seed, 4)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3_600)
+def test_expiry_erasure_ingest_and_projection_may_go_on_beside_each_other_for_long(twice: Twice) -> None:
+    for seed in range(100):
+        beside_each_other(twice, seed, 10)
 
 
 def test_who_is_denied_for_the_time_being_is_indexed_and_folded_as_usual(twice: Twice) -> None:
@@ -211,6 +326,26 @@ def test_a_finished_reindexing_that_is_asked_for_again_begins_afresh(twice: Twic
     store = twice.copied(history.tenant)
     first, second = (reindexed(twice, history.tenant, 2) for _ in range(2))
     assert first == second
+    history.fold()
+    same(twice, history, store)
+
+
+def test_what_expires_while_a_reindexing_lies_still_is_followed_afterwards(twice: Twice) -> None:
+    history = History.begin(twice.system, next(NAMES))
+    history.do([("year", 2021), plain(0), plain(1, "grace"), ("year", 2022), plain(2)])
+    store = twice.copied(history.tenant)
+    reindexer, heard = twice.reindexer(), count()
+
+    def progress(_done: int, _total: int) -> None:
+        if next(heard) == 4:
+            raise Crash
+
+    with pytest.raises(Crash):
+        reindexer.reindex(history.tenant, progress, events=1)
+    history.expire((Category.LEARNING, 2021))
+    reindexer.reindex(history.tenant, events=1)
+    expirer = history.expirer(datetime(2022, 1, 2, tzinfo=UTC))
+    replace(expirer, tenants=twice.tenants()).run(history.tenant)
     history.fold()
     same(twice, history, store)
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrs.domain.agents import erased_placeholder, is_placeholder
-from lrs.domain.people import Mention, Path, Split, join, split
+from lrs.domain.filters import terms_of
+from lrs.domain.people import Mention, Path, Split, is_exact, join, owners_among, split
+from lrs.domain.statements import referred_target
 from tests.strategies import Object, statements
 
 PUBLIC_URL = "https://lrs.example.org"
@@ -142,3 +144,15 @@ def test_a_statement_sent_again_with_its_placeholder_names_everyone_but_the_eras
     below = len(erased.path)
     assert [m.path for m in parts.mentions] == [m.path for m in first.mentions if m.path[:below] != erased.path]
     assert as_text(join(parts.body, placed(parts))) == as_text(again)
+
+
+@settings(max_examples=50)
+@given(any_statement)
+def test_an_index_can_be_made_without_the_people(statement: Object) -> None:
+    """Paths alone tell who answers which filter and who owns the body; terms and references are the same."""
+    parts = split(statement)
+    paths = [list(mention.path) for mention in parts.mentions]
+    assert [is_exact(path) for path in paths] == [mention.exact for mention in parts.mentions]
+    assert owners_among(paths) == parts.owners
+    assert terms_of(parts.body) == terms_of(statement)
+    assert referred_target(parts.body) == referred_target(statement)

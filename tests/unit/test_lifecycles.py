@@ -7,7 +7,7 @@ import pytest
 
 from lrs.domain.errors import InvalidRequest, code_of
 from lrs.domain.requests import DUE_DAYS, DataSubjectRequest, Kind, Status
-from lrs.domain.sealing import Category, Sealed, period_of
+from lrs.domain.sealing import Category, Sealed, end_of, period_of
 from lrs.domain.subjects import State, Subject, may_become
 from lrs.domain.tenants import Credential, Tenant, check_tenant_name
 
@@ -123,3 +123,15 @@ def test_a_credential_is_revoked_once() -> None:
 )
 def test_the_period_is_named_by_the_receipt_date(category: Category, period: str) -> None:
     assert period_of(category, AT) == period
+
+
+@pytest.mark.parametrize(
+    ("period", "end"),
+    [("2026", (2027, 1, 1)), ("2026-01", (2026, 2, 1)), ("2026-11", (2026, 12, 1)), ("2026-12", (2027, 1, 1))],
+)
+def test_a_period_ends_where_the_next_one_begins(period: str, end: tuple[int, int, int]) -> None:
+    over = datetime(*end, tzinfo=UTC)
+    assert end_of(period) == over
+    category = Category.EXCHANGE if "-" in period else Category.LEARNING
+    assert period_of(category, over - timedelta(microseconds=1)) == period
+    assert period_of(category, over) != period

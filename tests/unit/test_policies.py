@@ -1,6 +1,6 @@
 """What a tenant may decide, and what it may not."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -58,3 +58,11 @@ def test_a_tenant_remembers_what_it_decided_last() -> None:
     for policy in (Policy(3), decided, decided):
         tenant.decide(policy, AT)
     assert (tenant.policy, tenant.version) == (decided, 3)
+
+
+def test_a_period_is_kept_for_so_many_days_after_its_end() -> None:
+    policy = Policy(retention_days={Category.LEARNING: 10})
+    last = datetime(2026, 1, 10, 23, 59, 59, tzinfo=UTC)
+    assert policy.keeps(Category.LEARNING, "2025", last)
+    assert not policy.keeps(Category.LEARNING, "2025", last + timedelta(seconds=1))
+    assert policy.keeps(Category.EXCHANGE, "2001-01", last)  # of which nothing was said

@@ -53,8 +53,11 @@ class SqlFilling:
             self._empty()
         with self._database.write() as c:
             c.execute(f"SELECT one FROM gate{self._database.for_update}").fetchone()
-            _note(c, destroyed)
+            noted = list(destroyed)
+            _note(c, noted)
             if begun is None:
+                # Of what was begun before, rows may be there that did not follow: the next expiry sees to them.
+                _note_expired(c, noted)
                 c.execute("INSERT INTO tracking VALUES (?,?)", (INDEX, 0))
         return begun or 0
 
@@ -122,9 +125,6 @@ def _note(c: Connection, destroyed: Iterable[Destroyed]) -> None:
     sequence = 0
     for one in destroyed:
         sequence = max(sequence, one.sequence)
-        if one.reason == EXPIRED:
-            for name in (expiry.EXPIRING, expiry.EXPIRED):
-                expiry.note_sequence(c, name, one.sequence)
         if one.reason == ERASED:
             c.execute(
                 "INSERT INTO tombstone VALUES (?,?) ON CONFLICT (subject) DO NOTHING",
@@ -135,6 +135,14 @@ def _note(c: Connection, destroyed: Iterable[Destroyed]) -> None:
         (sequence, sequence),
     )
     settle_head(c)
+
+
+def _note_expired(c: Connection, destroyed: Iterable[Destroyed]) -> None:
+    """What is filled from now on has followed every expiry."""
+    for one in destroyed:
+        if one.reason == EXPIRED:
+            for name in (expiry.EXPIRING, expiry.EXPIRED):
+                expiry.note_sequence(c, name, one.sequence)
 
 
 def settle_head(c: Connection) -> None:

@@ -11,8 +11,9 @@ from lrs.domain.sealing import Category
 
 # Of one entry of the ledger: some 35 kB in its mirror.
 KEYS_MAX: Final = 1_000
-# WHO IS ON LEGAL HOLD KEEPS EVERY KEY: this is the one place that says so, for what is shown and for what is done.
-_NOT_HELD: Final = ""
+# WHO IS ON LEGAL HOLD KEEPS EVERY KEY: a condition on rows of data_key, and the one place that says so, both for
+# what is shown and for what is done.
+_NOT_HELD = ""
 
 
 def periods(connection: Connection, tenant: str, category: Category) -> dict[str, int]:

@@ -285,16 +285,17 @@ class KeyVault(TenantKeyring):
     def expire(self, tenant: str, category: Category, period: str, at: datetime) -> Iterator[Destroyed]:
         """Destroy the keys of a period, some at a time: ledger entry (mirror first), then they are gone, then it
         is said. Whoever asks no further leaves the others. Idempotent."""
-        subject = self.tenant_subject(tenant)
+        subject, after = self.tenant_subject(tenant), b""
         while True:
             with self.writing() as (connection, _):
                 self.finish_interrupted(connection)
-                rows = expiring.keys(connection, tenant, category, period, b"", expiring.KEYS_MAX)
+                rows = expiring.keys(connection, tenant, category, period, after, expiring.KEYS_MAX)
                 if not rows:
                     return
                 kids = tuple(kid for _, kid in rows)
                 gone = self._enter(connection, tenant, subject, EXPIRED, kids, at.isoformat())
             self.database.checkpoint()
+            after = rows[-1][0]
             yield gone
 
     def kids(self, sealed: Sealed) -> tuple[bytes, ...]:
