@@ -17,7 +17,7 @@ from lrs.bootstrap import System, verify
 from lrs.cli.output import AgentJson, AsJson, TenantName, exit_codes, opened_system, out, show
 from lrs.domain.agents import Identifier
 from lrs.domain.corrections import Correction
-from lrs.domain.errors import Failed, InvalidRequest, Refused, LogConflict
+from lrs.domain.errors import Failed, InvalidRequest, LogConflict, Refused
 from lrs.domain.requests import Kind, Status
 from retention.certificates import LOG, check_certificate, parse_public_key
 from retention.rights import described

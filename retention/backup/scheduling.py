@@ -23,6 +23,10 @@ _ASKED_SECONDS: Final = 20.0
 _AGAIN_SECONDS: Final = 300.0
 
 
+class _Ended(Exception):
+    """The service ends: the run at hand is given up, and counts for nothing."""
+
+
 class BackupWorker:
     """Runs backups for as long as the service lives."""
 
@@ -40,7 +44,7 @@ class BackupWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the run at hand."""
+        """End; a run at hand is given up at its next object."""
         self._stopping.set()
         self._thread.join()
         self._leader.give_up()
@@ -61,6 +65,8 @@ class BackupWorker:
                 log.info("backup: run=%d events=%d bytes=%d", ran.number, ran.events, ran.bytes_stored)
         except AlreadyExists:
             log.info("backup: another process was faster")
+        except _Ended:
+            log.info("backup: the run was given up, for the service ends")
         except Exception as error:  # noqa: BLE001  (it runs for as long as the service lives)
             log.error("NO BACKUP WAS MADE: %s", code_of(error))  # noqa: TRY400  (no trace: it may hold data)
             self._last = None
@@ -68,6 +74,8 @@ class BackupWorker:
         return True
 
     def _keep_leading(self) -> None:
+        if self._stopping.is_set():
+            raise _Ended
         self._leader.leads()  # renewed while a run takes its time
 
     def _due(self) -> bool:

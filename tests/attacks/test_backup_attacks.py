@@ -279,6 +279,14 @@ def test_a_backup_of_a_closed_epoch_is_noise_whatever_the_escrow_knows_of_runs(
     assert attacked.nothing_was_written()
 
 
+def test_destructions_that_the_escrow_has_forgotten_are_missed(loot: Loot, tmp_path: Path) -> None:
+    attacked = loot.copy(tmp_path)
+    attacked.files("an entry of the ledger")[-1].unlink()
+    with pytest.raises(BackupInvalid, match="ledger is another"):
+        attacked.restore()
+    assert attacked.nothing_was_written()
+
+
 def test_lost_runs_can_be_done_without_by_somebody_who_says_so(loot: Loot, tmp_path: Path) -> None:
     attacked = loot.copy(tmp_path, backup="closed")
     with pytest.raises(BackupInvalid, match=r"remove backup\.json"):

@@ -236,6 +236,13 @@ def test_a_broken_chain_is_refused(tmp_path: Path, how: str) -> None:
         read_chain(place, VAULT, PUBLIC, verify)
 
 
+def test_an_older_base_under_a_new_number_is_refused(tmp_path: Path) -> None:
+    place = a_chain(tmp_path, 1, 2, 3)
+    place.put(layout.manifest_name(VAULT, 4), place.get(layout.manifest_name(VAULT, 1)))
+    with pytest.raises(BackupInvalid, match="another's"):
+        read_chain(place, VAULT, PUBLIC, verify)
+
+
 def test_an_older_state_of_the_place_is_refused_by_what_the_escrow_knows(tmp_path: Path) -> None:
     place = a_chain(tmp_path / "place", 1, 2, 3)
     escrow = open_place(str(tmp_path / "escrow"), "test")

@@ -450,6 +450,14 @@ def test_a_moment_within_a_segment_and_before_all_of_it(tmp_path: Path) -> None:
     assert log.events == []
 
 
+def test_a_blob_that_is_in_no_backup_is_counted(tmp_path: Path) -> None:
+    counted = SimpleNamespace(blobs=0, missing=0)
+    parts = cast("Any", SimpleNamespace(parts={}))
+    restoring = restore(open_place(str(tmp_path), "test"))
+    restoring._put_back("acme", [names(b"\1" * 16, b"data"), row(2)], parts, cast("Any", counted))
+    assert (counted.blobs, counted.missing) == (0, 1)
+
+
 def test_a_log_that_no_run_stored_stays_as_it_is() -> None:
     log = FakeLog()
     making = restore(cast("Any", None))._begin

@@ -116,6 +116,15 @@ def test_another_process_that_was_faster_is_no_failure() -> None:
     assert worker(backup, FakeLeader()).round()
 
 
+def test_a_run_is_given_up_when_the_service_ends() -> None:
+    backup, leader = FakeBackup(FakeClock(START)), FakeLeader(leads=False)
+    work = worker(backup, leader)
+    work.start()
+    work.stop()
+    assert work.round()
+    assert backup.runs == 0
+
+
 @pytest.mark.parametrize("leads", [True, False])
 def test_only_who_leads_runs(leads: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduling, "_ASKED_SECONDS", 0.01)

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lrs.adapters.signatures import verify
-from lrs.domain.epochs import ClosedEpoch, Standing
 from lrs.domain import merkle
+from lrs.domain.epochs import ClosedEpoch, Standing
 from lrs.domain.errors import InvalidRequest
 from lrs.domain.leaves import inputs_data
 from lrs.domain.notes import Checkpoint
