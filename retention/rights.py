@@ -227,12 +227,10 @@ class Rights:
     def _check_newest(self, tenant: str, request: DataSubjectRequest) -> None:
         """Superseded, when this one had to wait and what a newer one decided otherwise is done."""
         axis = next((axis for axis in AXES if request.kind in axis), frozenset())
-        newer: Iterator[RequestRow] = takewhile(lambda row: row.id != request.id, self._all(tenant))
-        for row in newer if axis else ():
-            if row.kind in axis and row.status == Status.DONE:
-                other = self.get(tenant, row.id)
-                if set(other.subjects) & set(request.subjects):
-                    raise Superseded("a newer request about the same person was done first")
+        newer = takewhile(lambda row: row.id != request.id, self._all(tenant))
+        decided = (row.id for row in newer if row.kind in axis and row.status == Status.DONE)
+        if any(set(self.get(tenant, one).subjects) & set(request.subjects) for one in decided):
+            raise Superseded("a newer request about the same person was done first")
 
     def _all(self, tenant: str) -> Iterator[RequestRow]:
         after: UUID | None = None

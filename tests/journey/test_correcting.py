@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -287,6 +288,7 @@ class Conflicting:
     def __init__(self, tenants: Tenants, times: int) -> None:
         self._tenants = tenants
         self.times = times
+        self.begin: Callable[[UUID], object] = lambda _: None
 
     def application(self, name: str) -> Any:
         """Itself, over the real one."""
@@ -316,6 +318,25 @@ def test_a_correction_goes_on_while_the_person_is_written_about(acme: Inside, ti
     replace(acme.system.rights, clock=LaterClock()).run_next(acme.tenant)
     assert acme.state({"id": str(asked.id)})["status"] == "done"
     assert OLD_NAME not in everywhere(acme, ADA)
+
+
+class Erasing(Conflicting):
+    """Tenants whose people begin to be erased when they are looked at."""
+
+    def get_or_none(self, subject: UUID) -> Any:
+        """As it was, a moment ago."""
+        found = self.real.get_or_none(subject)
+        self.begin(subject)
+        return found
+
+
+def test_a_correction_into_which_an_erasure_comes_is_refused(acme: Inside) -> None:
+    filled(acme)
+    tenants: Any = Erasing(acme.system.tenants, 0)
+    tenants.begin = lambda subject: acme.system.vault.begin_erasure(acme.tenant, subject)
+    rights = replace(acme.system.rights, decider=replace(acme.system.rights.decider, tenants=tenants))
+    asked = rights.open(acme.tenant, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=Correction("X"))
+    assert (asked.status, asked.detail["code"]) == ("refused", "erasure-begun")
 
 
 class Restless:

@@ -11,6 +11,7 @@ from eventsourcing.persistence import OperationalError
 
 from lrs.bootstrap import System
 from lrs.domain.agents import Identifier
+from lrs.domain.errors import KeyStoreUnavailable
 from lrs.domain.requests import Kind
 from lrs.opening import Opened, Opener
 from lrs.ports import Recorded, TenantStore, Vault
@@ -188,6 +189,43 @@ def test_an_export_is_whole_or_refused_when_a_restriction_comes_between(acme: In
     else:
         assert (state["status"], state["detail"]["code"]) == ("refused", "reading-denied")
         assert acme.rows("SELECT * FROM package WHERE request = ?", UUID(export["id"]).bytes) == []
+
+
+class Always(Between):
+    """The same, around each of them."""
+
+    def bodies(self, store: TenantStore, recorded: Sequence[Recorded], *, inside: bool = False) -> list[Opened]:
+        """The bodies, every time between the two."""
+        self._left = 1
+        return super().bodies(store, recorded, inside=inside)
+
+
+def test_an_export_of_somebody_whose_standing_never_rests_waits(acme: Inside) -> None:
+    acme.post(statement(ADA))
+    export = acme.request("export", ADA)
+
+    def step(on: bool) -> object:
+        subject = acme.known(ADA)
+        return acme.system.vault.take(acme.tenant, [subject], lambda one: one.restrict(restricted=on))
+
+    exporter = replace(acme.system.exporter, opener=Always(acme, lambda: step(True), lambda: step(False)))
+    with pytest.raises(KeyStoreUnavailable):
+        replace(acme.system.rights, exporter=exporter).run_next(acme.tenant, UUID(export["id"]))
+    assert acme.state(export)["status"] == "running"
+    replace(acme.system.rights, clock=LaterClock()).run_next(acme.tenant, UUID(export["id"]))
+    assert acme.state(export)["status"] == "done"
+
+
+def test_while_somebody_else_is_erased_a_restricted_person_is_written_about(acme: Inside) -> None:
+    alan, late = agent("alan"), statement(ADA)
+    acme.post(statement(ADA), statement(alan))
+    acme.request("restrict", ADA)
+    acme.system.vault.begin_erasure(acme.tenant, acme.known(alan))
+    acme.post(late)
+    assert STATE.put(acme.http, "bookmark", {"page": 1}).status_code == 204
+    acme.ran("erase", alan)
+    acme.request("restrict", ADA, lift=True)
+    assert came_back(late, acme.get(late).json())
 
 
 def test_a_restricted_person_can_be_erased(acme: Inside) -> None:

@@ -283,6 +283,15 @@ def test_a_crash_of_a_hold_is_made_good_by_a_worker(acme: Inside, after: bool) -
     assert stands(acme, subject) is State.LIVE
 
 
+def test_a_request_that_ended_while_it_was_being_claimed_is_left_alone(acme: Inside) -> None:
+    opened = acme.request("erase", ADA)
+    ended = acme.http.post(f"/dsar/{opened['id']}/withdraw").json()
+    rights = later(acme, DAYS + 1)
+    assert rights._run(acme.tenant, rights.get(acme.tenant, UUID(opened["id"]))) is None
+    assert acme.state(opened) == ended
+    assert [row.id for row in rights._all(acme.tenant)] == [UUID(opened["id"])]
+
+
 # --- two at once ----------------------------------------------------------------------------------------------
 
 
