@@ -334,14 +334,6 @@ def _copies(backup: Backup, vault: KeyVault) -> tuple[Callable[[], object], Call
     return keep_copy, lambda _: remove_older_snapshots(backup.place, vault.bearing().vault, 1)
 
 
-def compactor(system: System) -> Compactor:
-    """What may change events: for `lrs compact` alone, and no part of the system that serves."""
-    settings = system.settings
-    owner_url = _said(settings.owner_url) or _said(settings.database_url)
-    rewriting = PostgresRewriting(owner_url) if owner_url else SqliteRewriting(settings.data_dir / "tenants")
-    return Compactor(system.tenants, system.vault, system.blobs, SystemClock(), rewriting)
-
-
 def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Migrated]:
     """Bring the tables on PostgreSQL to this release's version; ``progress`` hears (done, total) schemas. The
     embedded store makes its own: none. StoreUnavailable."""
