@@ -198,6 +198,8 @@ def _new_file(path: Path) -> sqlite3.Connection:
     path.touch(mode=0o600, exist_ok=False)
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("BEGIN")  # one wait for the disk, not one a table
     for sql in TABLES:
         connection.execute(sql)
+    connection.commit()
     return connection
