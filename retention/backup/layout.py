@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 CONTROL: Final = "control"
-_RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{16}\.age")
-_TIME = "%Y%m%dT%H%M%SZ"
+_RUN = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}\.age")
+_TIME = "%Y%m%dT%H%M%S%fZ"  # to the microsecond: the names of runs sort by it
 _MANIFEST = re.compile(r"/manifests/(\d{12})\.json")
 
 

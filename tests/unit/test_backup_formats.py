@@ -109,7 +109,7 @@ def test_parts_are_of_their_size_whatever_the_pieces(monkeypatch: pytest.MonkeyP
 
 
 def test_the_time_of_a_run_is_read_from_its_objects() -> None:
-    at = datetime(2026, 11, 25, 9, 0, 1, tzinfo=UTC)
+    at = datetime(2026, 11, 25, 9, 0, 1, 5, tzinfo=UTC)
     run = layout.run_name(at, b"\1" * 8)
     for name in (
         layout.segment_name(VAULT, "log", 1, 1, 2, run),
