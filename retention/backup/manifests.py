@@ -64,13 +64,16 @@ class BlobPart:
 @dataclass(frozen=True, slots=True)
 class LogState:
     """Where a log stands: the generations that it is made of, each with the position after which it began, and
-    what tells its last event from any other (``tip``)."""
+    what tells its last event from any other (``tip``). ``size`` and ``root`` are of the newest head of its log
+    of hashes that was signed, where there is one."""
 
     log: str
     lineage: tuple[tuple[int, int], ...]
     position: int
     stored: int
     tip: str
+    size: int | None = None
+    root: str | None = None
 
     @property
     def generation(self) -> int:

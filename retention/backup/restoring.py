@@ -285,7 +285,13 @@ class Restore:
         if head.generation == generation:
             return
         event = GenerationStarted(
-            uuid4(), 1, generation, head.position, None if upto is None else microseconds(upto)
+            uuid4(),
+            1,
+            generation,
+            head.position,
+            None if upto is None else microseconds(upto),
+            state.size,
+            None if state.root is None else bytes.fromhex(state.root),
         )
         stored = max(microseconds(self.clock.now()), head.stored + 1)
         first = EventRow(head.position + 1, stored, 1, event.originator_id.bytes, event.TOPIC, event.encode())

@@ -13,7 +13,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lrs.domain.errors import BackupInvalid, NotFound, StoreUnavailable
@@ -29,6 +29,7 @@ from lrs.ports import (
     TenantRow,
     Vault,
 )
+from lrs.ports.tree import SignedHead
 from lrs.tenancy import Tenants
 from retention.backup import chain as chains
 from retention.backup import layout, manifests
@@ -64,6 +65,7 @@ class _Log:
     tenant: str | None
     log: EventLog
     head: LogHead
+    signed: SignedHead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Backup:
         base = last is None or last.number % self.runs_a_base == 0
         before = self._chain(vault) if base and last else []
         logs = list(self._logs())
-        stands = [stand(one.log, one.name, one.head, last.state_of(one.name) if last else None) for one in logs]
+        stands = [self._stand(one, last) for one in logs]
         reached(1)
         # 2
         packed = self._pack(sink, list(zip(logs, stands, strict=True)), before, progress)
@@ -143,14 +145,22 @@ class Backup:
     def _chain(self, vault: str) -> list[Manifest]:
         return chains.read_chain(self.place, vault, self.vault.public_key(""), self.verify)
 
+    @staticmethod
+    def _stand(one: _Log, last: Manifest | None) -> tuple[LogState, int]:
+        """Where a log stands and after which position it is new, with the head that a restored log will cite."""
+        state, after = stand(one.log, one.name, one.head, last.state_of(one.name) if last else None)
+        if one.signed is not None:
+            state = replace(state, size=one.signed.size, root=one.signed.root.hex())
+        return state, after
+
     def _logs(self) -> Iterator[_Log]:
         served: Sequence[TenantRow] = self.tenants.list()
         control = self.control.log
         yield _Log(layout.CONTROL, None, control, control.head())
         for row in served:
             try:
-                log = self.tenants.store(row.name).log
-                yield _Log(row.id.hex, row.name, log, log.head())
+                store = self.tenants.store(row.name)
+                yield _Log(row.id.hex, row.name, store.log, store.log.head(), store.tree.state().signed)
             except (NotFound, StoreUnavailable):
                 if any(one.id == row.id for one in self.tenants.list()):
                     raise

@@ -1,13 +1,16 @@
 """Back up, lose everything, restore: everything is as it was, on either store, whoever was killed in between."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from lrs.bootstrap import build
+from lrs.domain import merkle
 from lrs.domain.errors import (
     InvalidRequest,
     NotEmpty,
@@ -15,13 +18,14 @@ from lrs.domain.errors import (
     RestoreUnfinished,
     Unauthenticated,
 )
+from lrs.domain.generations import GenerationStarted
 from retention.backup import layout
 from retention.backup.chain import numbers, read_chain, read_one
 from retention.backup.restoring import STEPS
 from retention.backup.running import Backup
 from tests.backups import Drill, attach, backup_of, events, everything, fill, new_drill, run_backup
 from tests.places import STORES
-from tests.subjects import ADA, GRACE, TENANT, inside, statement
+from tests.subjects import ADA, ALAN, GRACE, TENANT, inside, statement
 
 RUN_STEPS = (1, 2, 3, 4, 5)
 
@@ -70,6 +74,30 @@ def test_everything_comes_back(drill: Drill) -> None:
         assert everything(again, filled) == before
         again.post(statement(ADA, "passed"))
         assert len(again.found()) == len(before["statements"]) + 1
+
+
+def test_a_restored_log_cites_the_signed_head_of_the_one_before_and_grows_from_it(either: Drill) -> None:
+    with either.opened() as acme:
+        acme.post(statement(ADA), statement(GRACE))
+        store = acme.system.tenants.store(TENANT)
+        acme.system.notary.catch_up(store)
+        signed = store.tree.state().signed
+        assert signed is not None
+        acme.post(statement(ALAN))
+        run_backup(acme)
+    either.destroy()
+    settings, _ = either.restore()
+    first = events(settings)[-1]
+    began = GenerationStarted.decode(UUID(bytes=first[3]), 1, first[5])
+    assert (began.size, began.root) == (signed.size, signed.root)
+    with either.opened(settings) as again:
+        store = again.system.tenants.store(TENANT)
+        again.system.notary.catch_up(store)
+        assert again.system.verifier.run(store).bad is None
+        new = store.tree.state().signed
+        assert new is not None
+        proof = [b64decode(one) for one in again.system.proofs.consistency(TENANT, signed.size)["proof"]]
+        assert merkle.is_consistent(signed.size, new.size, signed.root, new.root, proof)
 
 
 @pytest.mark.parametrize(
