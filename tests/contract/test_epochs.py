@@ -271,7 +271,7 @@ def test_of_two_closers_one_wins_and_the_other_says_so(vault: KeyVault, place: V
 
 
 # Each of these is some 40 messages; the ordinary run tries every fifth.
-STRIDES = [5, pytest.param(1, marks=pytest.mark.full)]
+STRIDES = [5, pytest.param(1, marks=[pytest.mark.full, pytest.mark.timeout(1800)])]
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -333,7 +333,9 @@ def test_what_is_minted_and_destroyed_between_any_two_messages_of_a_close_is_as_
 
 def run(target: Any, *arguments: Any) -> int | None:
     """What a process of its own ends with."""
-    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    context = multiprocessing.get_context("forkserver")  # of one that has loaded the vault: quick
+    context.set_forkserver_preload(["tests.vaults"])
+    process = context.Process(target=target, args=arguments)
     process.start()
     process.join(120)
     return process.exitcode
@@ -383,6 +385,7 @@ def test_a_close_that_dies_at_a_numbered_step_is_resumed(vault: KeyVault, place:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_a_close_that_dies_at_any_message_or_touch_is_resumed(vault: KeyVault, place: VaultPlace) -> None:
     items = [sealed(vault, person(vault)), sealed(vault, person(vault, "bob"))]
     copy = place.copy()
