@@ -1,9 +1,11 @@
 """The composition root: adapters are chosen and everything is put together here, and nowhere else."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from eventsourcing.persistence import PersistenceError
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
@@ -12,6 +14,7 @@ from api.attached import AttachedStatements
 from api.services import Services
 from lrs.adapters.clock import SystemClock
 from lrs.adapters.jws import JsonWebSignatures
+from lrs.adapters.machine import LinuxMachine
 from lrs.adapters.objects.blobs import open_blobs
 from lrs.adapters.postgres.migrating import Migrated, migrate_store, migrate_vault
 from lrs.adapters.postgres.stores import PostgresStores
@@ -24,10 +27,13 @@ from lrs.adapters.vault.vault import KeyVault
 from lrs.attachments import Attachments
 from lrs.config import Settings
 from lrs.describing import Describer
+from lrs.diagnosing import Machinery, Stored, refused
 from lrs.documenting.clearing import DocumentClearer
 from lrs.documenting.owners import Owners
 from lrs.documenting.reading import DocumentReader
 from lrs.documenting.writing import DocumentWriter
+from lrs.domain.errors import LetheError, NotFound
+from lrs.domain.findings import Backups, Epoch, Finding, Places
 from lrs.leading import Leader
 from lrs.opening import Opener
 from lrs.ports import Clock, Stores
@@ -175,6 +181,24 @@ def build(settings: Settings) -> System:
         expirer=expirer,
         expiries=Schedule("retention", names, expirer.run, Leader(control, clock, "retention")),
     )
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """What a look at the whole installation finds."""
+    keys, data = settings.keys.absolute(), settings.data_dir.absolute()
+    found = list(Machinery(LinuxMachine(), data, keys, Places(str(data), str(keys))).findings())
+    if settings.database_url is None and not data.exists():
+        return [*found, refused(NotFound("there is no store in LRS_DATA_DIR"))]
+    try:
+        system = build(settings)
+    except (LetheError, PersistenceError) as error:
+        return [*found, refused(error)]
+    with closing(system):
+        epoch = Epoch(system.vault.epoch(), None, 0)
+        names = [row.name for row in system.tenants.list()]
+        none = Backups(configured=False)
+        stored = Stored(names, system.stores, SystemClock(), lambda: epoch, lambda: none)
+        return [*found, *stored.findings()]
 
 
 def migrate(settings: Settings, progress: Callable[[int, int], None]) -> list[Migrated]:

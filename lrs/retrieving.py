@@ -78,11 +78,12 @@ class Retriever:
     def single(self, tenant: str, statement: UUID, *, voided: bool = False, authority: UUID | None = None) -> Page:
         """The same as a page of its own, which knows of attachments."""
         store = self.tenants.store(tenant)
-        found = store.statements.by_ids([statement]).get(statement)
-        is_voided = statement in store.statements.voided([statement])
-        if found is None or is_voided is not voided or not store.statements.is_live(statement):
+        found = store.statements.live(statement)
+        if found is None or found.voided is not voided:
             raise NotFound("no such statement")
-        opened = [one for one in self.opener.bodies(store, [found]) if isinstance(one.event, StatementRecorded)]
+        opened = [
+            one for one in self.opener.bodies(store, [found.recorded]) if isinstance(one.event, StatementRecorded)
+        ]
         check_not_corrupt(opened)
         readable = [one for one in opened if _by(one.event.authority, authority)]
         statements = self.opener.statements(store, readable)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from lrs.cli import migrate, service, subjects
+from lrs.cli import doctor, migrate, service, subjects
 from lrs.cli.retention import retention
 from lrs.cli.tenants import credentials, tenants
 
@@ -23,6 +23,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     service.demo: "lrs demo",
     service.serve: "LRS_PUBLIC_URL=https://lrs.example.org lrs serve --port 8080",
     migrate.migrate: "lrs migrate",
+    doctor.doctor: "lrs doctor --json",
     service.rebuild: "lrs rebuild --tenant acme --view completion",
     subjects.verify_certificate: "lrs verify-certificate certificate.json --key BASE64",
 }

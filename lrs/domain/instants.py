@@ -25,7 +25,7 @@ ISO_8601 = re.compile(
     re.ASCII,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60", re.ASCII)
 
 
@@ -52,10 +52,10 @@ def instant(text: str) -> datetime:
 
 def microseconds(moment: datetime) -> int:
     """Exact microseconds since 1970, UTC: how the store keeps an instant. A float of seconds would round."""
-    past = moment - _EPOCH
+    past = moment - EPOCH
     return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
 
 
 def timestamp_text(us: int) -> str:
     """Microseconds since 1970 as RFC 3339, UTC."""
-    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds").replace("+00:00", "Z")

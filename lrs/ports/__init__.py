@@ -13,8 +13,8 @@ from lrs.ports.filling import Filling, Indexed, Stretch
 from lrs.ports.keys import Reading, StaleFence, Vault
 from lrs.ports.objects import Decryption, Encryption, ObjectPlace
 from lrs.ports.requests import RequestRow, Requests
-from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Recorded, Selected, Selection, Statements
-from lrs.ports.stores import Purged, Reads, Stores, TenantStore
+from lrs.ports.statements import AgentRow, BlobRow, Head, IndexRow, Live, Recorded, Selected, Selection, Statements
+from lrs.ports.stores import Inspected, Purged, Reads, Stores, TenantStore
 from lrs.ports.views import Generation, ViewFilter, ViewKey, ViewRow, Views, ViewWriter
 
 __all__ = [
@@ -36,8 +36,10 @@ __all__ = [
     "Head",
     "IndexRow",
     "Indexed",
+    "Inspected",
     "Kept",
     "Listed",
+    "Live",
     "ObjectPlace",
     "Purged",
     "Reading",

@@ -102,6 +102,13 @@ class Selected:
     head: Head
 
 
+class Live(NamedTuple):
+    """A statement that is in the index."""
+
+    recorded: Recorded
+    voided: bool
+
+
 class Statements(Protocol):
     """Reading statements and other events of one tenant."""
 
@@ -121,12 +128,8 @@ class Statements(Protocol):
         """First events of these streams, those that exist."""
         ...
 
-    def is_live(self, statement: UUID) -> bool:
-        """Whether the statement is still in the index (its owner was not erased)."""
-        ...
-
-    def voided(self, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these are voided."""
+    def live(self, statement: UUID) -> Live | None:
+        """The statement of this id while it is in the index: an owner of it was not erased."""
         ...
 
     def voided_between(self, after: int, upto: int) -> set[UUID]:

@@ -1,6 +1,6 @@
 """All of one tenant, and where the stores of tenants come from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -94,8 +94,22 @@ class TenantStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a store says of itself: tenants whose events the service may change; those of which the login of its
+    connections may when it lets go of the service's role; how physical archives are made."""
+
+    may_change: tuple[str, ...] = ()
+    login_may_change: tuple[str, ...] = ()
+    archive_mode: str | None = None
+
+
 class Stores(Protocol):
     """Where the stores of tenants come from."""
+
+    def inspect(self, tenants: Sequence[str]) -> Inspected:
+        """Who may do what there."""
+        ...
 
     def create(self, tenant: str) -> None:
         """Make the place for a tenant's records; again: nothing."""

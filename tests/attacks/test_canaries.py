@@ -376,7 +376,7 @@ def her_keys(system: System, acme: Inside) -> list[bytes]:
         listed = system.documents.listed("acme", Context(Resource.AGENT_PROFILE, her))
         assert listed.ids == [f"{WORD} kept"]
     states = system.vault._known.by_kid.values()
-    return [state.raw for state in states if isinstance(state, SubjectKey) and state.subject in subjects]
+    return [state.key.raw for state in states if isinstance(state, SubjectKey) and state.subject in subjects]
 
 
 @dataclass(frozen=True)

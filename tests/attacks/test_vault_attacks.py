@@ -1192,7 +1192,7 @@ def raw_keys(vault: KeyVault) -> set[bytes]:
     cached = vault._known
     keys = {vault._epoch_key}
     keys |= {key for tenant in cached.tenants.values() for key in (tenant.wrapping, tenant.pepper, tenant.signing)}
-    keys |= {key.raw for key in cached.by_slot.values()}
+    keys |= {key.key.raw for key in cached.by_slot.values()}
     keys |= set(cached.digest_keys.values())
     return {key[at : at + 32] for key in keys for at in range(0, len(key), 32)}
 

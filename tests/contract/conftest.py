@@ -20,6 +20,7 @@ from eventsourcing.persistence import StoredEvent
 from lrs.adapters.postgres.migrating import migrate_store
 from lrs.adapters.postgres.stores import PostgresStores
 from lrs.adapters.sql.control import SqlControl
+from lrs.adapters.sql.store import SqlTenantStore
 from lrs.adapters.sqlite.stores import SqliteStores, sqlite_control
 from lrs.ports import ControlStore, IndexRow, TenantStore
 from tests.places import STORES, postgres_rows, sqlite_rows
@@ -244,3 +245,16 @@ def append(
 def streams(events: Iterable[StoredEvent]) -> list[UUID]:
     """The streams of events, as the UUIDs that they are."""
     return [one.originator_id for one in events if isinstance(one.originator_id, UUID)]
+
+
+def is_live(store: TenantStore, statement: UUID) -> bool:
+    """Whether a statement is in the index."""
+    return store.statements.live(statement) is not None
+
+
+def voided(store: TenantStore, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these are voided, known to the store or not."""
+    assert isinstance(store, SqlTenantStore)
+    with store._database.read() as connection:
+        rows = connection.execute("SELECT target FROM voided WHERE target IS NOT NULL").fetchall()
+    return {UUID(bytes=row[0]) for row in rows}.intersection(ids)

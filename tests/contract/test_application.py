@@ -46,7 +46,7 @@ from lrs.domain.sealing import Category, Sealed
 from lrs.domain.subjects import State, Subject
 from lrs.domain.tenants import Credential, Tenant
 from lrs.ports import AgentRow, ControlStore, CredentialRow, IndexRow, RequestRow, TenantRow, TenantStore
-from tests.contract.conftest import START
+from tests.contract.conftest import START, voided
 
 GOLDEN = Path(__file__).parents[1] / "assets" / "golden-events.json"
 SOURCES = Path(__file__).parents[2] / "lrs"
@@ -291,7 +291,7 @@ def test_hot_events_come_back_from_the_log_as_one_transaction(
     assert [one.notification.id for one in recordings] == [1, 2, 3]
     read = [application.mapper.to_domain_event(one.event) for one in store.statements.read(0, 10)]
     assert read == events
-    assert store.statements.voided([UUID(int=0xDEAD)]) == {UUID(int=0xDEAD)}
+    assert voided(store, [UUID(int=0xDEAD)]) == {UUID(int=0xDEAD)}
     assert store.statements.agents([(ADA, b"digest")]) == {(ADA, b"digest"): 2}
 
 
@@ -303,7 +303,7 @@ def test_events_appended_in_bulk_are_those_that_are_put_one_by_one(
     application.append(events, index=index, agents=[AgentRow(ADA, b"digest", 2)], fence_sequence=0)
     read = [application.mapper.to_domain_event(one.event) for one in store.statements.read(0, 10)]
     assert read == events
-    assert store.statements.voided([UUID(int=0xDEAD)]) == {UUID(int=0xDEAD)}
+    assert voided(store, [UUID(int=0xDEAD)]) == {UUID(int=0xDEAD)}
     assert store.statements.agents([(ADA, b"digest")]) == {(ADA, b"digest"): 2}
     with pytest.raises(RecordConflictError):
         application.append([an_exchange(body=Sealed(b"other"))])

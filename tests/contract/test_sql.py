@@ -225,7 +225,7 @@ def look(acme: Inside) -> None:
     assert len(list(store.views.dump(store.views.live("learning")))) > 0
     newest = store.requests.list(limit=1)[0]
     assert newest not in store.requests.list(after=newest.id)
-    assert not statements.is_live(newest.id)
+    assert statements.live(newest.id) is None
     statements.head(datetime.now(UTC) + timedelta(seconds=10))
     erased = next(row[0] for row in acme.rows("SELECT subject FROM tombstone"))
     assert acme.system.vault.destroyed("acme", UUID(bytes=erased))

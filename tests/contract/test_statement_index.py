@@ -21,7 +21,9 @@ from tests.contract.conftest import (
     address_of,
     an_event,
     append,
+    is_live,
     streams,
+    voided,
 )
 from tests.places import STORES
 from tests.postgres import Databases
@@ -201,10 +203,10 @@ def test_voided_statements_are_left_out_and_still_found_by_id(store: TenantStore
     append(store, (THREE,), voids=target)
     assert found(store, replace(ALL, ascending=True)) == [2, 3]
     assert found(store, by(ONE)) == found(store, by(ONE, TWO)) == [2]
-    assert store.statements.voided([target, other]) == {target}
+    assert voided(store, [target, other]) == {target}
     assert [store.statements.voided_between(*at) for at in ((0, 1), (0, 3), (1, 3))] == [{target}, {target}, set()]
     assert store.statements.by_ids([target])[target].position == 1
-    assert store.statements.is_live(target)
+    assert is_live(store, target)
     assert store.statements.positions(ONE) == [1, 2]
 
 
@@ -213,7 +215,7 @@ def test_a_target_that_comes_after_its_voiding_statement_is_voided_all_the_same(
     append(store, (ONE,), voids=target)
     append(store, (TWO,), stream=target)
     assert found(store, ALL) == [1]
-    assert store.statements.voided([target]) == store.statements.voided_between(1, 2) == {target}
+    assert voided(store, [target]) == store.statements.voided_between(1, 2) == {target}
 
 
 def test_both_in_one_transaction_void_in_either_order(store: TenantStore) -> None:
@@ -233,7 +235,7 @@ def test_a_voiding_statement_can_not_be_voided(store: TenantStore, voiding_first
     steps = [(voiding, target), (against, voiding)]
     for stream, voids in steps if voiding_first else reversed(steps):
         append(store, (TWO,), stream=stream, voids=voids)
-    assert store.statements.voided([target, voiding, against]) == {target}
+    assert voided(store, [target, voiding, against]) == {target}
     assert store.statements.voided_between(0, 3) == {target}
     assert found(store, replace(ALL, ascending=True)) == [2, 3]
 
@@ -241,7 +243,7 @@ def test_a_voiding_statement_can_not_be_voided(store: TenantStore, voiding_first
 def test_a_statement_that_voids_itself_is_not_voided(store: TenantStore) -> None:
     stream = uuid4()
     append(store, (ONE,), stream=stream, voids=stream)
-    assert store.statements.voided([stream]) == set()
+    assert voided(store, [stream]) == set()
 
 
 def test_two_may_void_the_same_statement(store: TenantStore) -> None:
@@ -299,7 +301,7 @@ def test_positions_page_through_a_term(store: TenantStore, many: list[UUID]) -> 
 def test_voided_takes_any_number(store: TenantStore, many: list[UUID]) -> None:
     for target in (many[0], many[800]):
         append(store, (TWO,), voids=target)
-    assert store.statements.voided(many) == {many[0], many[800]}
+    assert voided(store, many) == {many[0], many[800]}
 
 
 def test_agents_and_versions_take_any_number(store: TenantStore) -> None:
@@ -318,8 +320,8 @@ def test_is_live_only_what_is_indexed(store: TenantStore) -> None:
     statement = streams(append(store, (ONE,)))[0]
     subject = an_event()
     store.recorder.insert_events([subject])
-    assert store.statements.is_live(statement)
-    assert not any(map(store.statements.is_live, [*streams([subject]), uuid4()]))
+    assert is_live(store, statement)
+    assert not any(is_live(store, one) for one in [*streams([subject]), uuid4()])
 
 
 # --- terms ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from uuid import UUID
 
 import pytest
 from backports import zstd
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench import samples
 from bench.dictionary import train
@@ -34,7 +33,7 @@ SHA256 = {"dictionary-1.zdict": "a4358143745d285bb6ba554a7a5c429ec3632e0e9f8006d
 
 
 def data_key(raw: bytes) -> envelope.DataKey:
-    return envelope.DataKey(wrapping.kid_of(raw), Category(GOLDEN["category"]), AESGCM(raw))
+    return envelope.DataKey(wrapping.kid_of(raw), Category(GOLDEN["category"]), raw)
 
 
 KEYS = [data_key(bytes.fromhex(raw)) for raw in GOLDEN["keys"]]

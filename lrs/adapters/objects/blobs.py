@@ -161,6 +161,7 @@ def open_blobs(url: str | None, data_dir: Path) -> ObjectBlobs:
     spool_dir = data_dir / "spool"
     if url is None or "://" not in url:
         folder = Path(url).absolute() if url else (data_dir / "blobs").absolute()
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents are made open to others
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return ObjectBlobs(LocalStore(folder), spool_dir, folder)
     return ObjectBlobs(open_s3(url, "LRS_BLOBS_URL"), spool_dir)

@@ -1,7 +1,7 @@
 """The store on PostgreSQL: a schema a tenant and one for the control store, over one pool."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from lrs.adapters.sql.control import SqlControl
 from lrs.adapters.sql.statements import TERM_KEY_BYTES
 from lrs.adapters.sql.store import SqlTenantStore
 from lrs.domain.errors import StoreNotMigrated
+from lrs.ports import Inspected
 
 
 class TenantDatabase(Database):
@@ -78,6 +79,17 @@ class PostgresStores:
             return None
         return Replicated(Database(self._replicas, schema_of(tenant), store_error), primary)
 
+    def inspect(self, tenants: Sequence[str]) -> Inspected:
+        """Who may do what there."""
+        database = Database(self.pool, CONTROL_SCHEMA, store_error)
+        with database.read() as connection:
+            may: dict[str, tuple[str, ...]] = {
+                user: tuple(one for one in tenants if _may_change(connection, user, one))
+                for user in ("current_user", "session_user")
+            }
+            (archive_mode,) = connection.execute("SELECT current_setting('archive_mode')").fetchall()[0]
+        return Inspected(may["current_user"], may["session_user"], archive_mode)
+
     def forget(self) -> None:
         """Tenants have changed: one of a known name may be another now, with a store of its own."""
         self._open = {}
@@ -99,6 +111,11 @@ class PostgresStores:
         self.pool.close()
         if self._replicas is not None:
             self._replicas.close()
+
+
+def _may_change(connection: Connection, user: str, tenant: str) -> bool:
+    sql = f"SELECT has_table_privilege({user}, ?, 'UPDATE, DELETE, TRUNCATE')"
+    return bool(connection.execute(sql, (f'"{schema_of(tenant)}".event',)).fetchall()[0][0])
 
 
 def check_version(database: Database) -> None:

@@ -18,7 +18,7 @@ from lrs.adapters.sql.selecting import bounds, page_query
 from lrs.domain.document_events import DocumentStored
 from lrs.domain.events import BlobName
 from lrs.domain.instants import microseconds
-from lrs.ports import Head, Recorded, Selected, Selection
+from lrs.ports import Head, Live, Recorded, Selected, Selection
 
 TERM_KEY_BYTES = 32
 _TERMS_CACHED = 65_536
@@ -92,23 +92,16 @@ class StatementIndex:
         with self._database.read() as c:
             return [_recorded(row) for row in c.execute(sql, (after, limit)).fetchall()]
 
-    def is_live(self, statement: UUID) -> bool:
-        """Whether the statement is still in the index (its owner was not erased)."""
+    def live(self, statement: UUID) -> Live | None:
+        """The statement of this id while it is in the index: an owner of it was not erased."""
         sql = (
-            "SELECT 1 FROM event e JOIN statement s ON s.position = e.position"
+            f"SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM voided v WHERE v.target = e.originator_id)"
+            " FROM event e JOIN statement s ON s.position = e.position"
             " WHERE e.originator_id = ? AND e.originator_version = 1"
         )
         with self._database.read() as c:
-            return c.execute(sql, (statement.bytes,)).fetchone() is not None
-
-    def voided(self, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these are voided."""
-        with self._database.read() as c:
-            return {
-                UUID(bytes=row[0])
-                for part in parts([one.bytes for one in ids])
-                for row in c.execute(f"SELECT target FROM voided WHERE target IN ({marks(part)})", part).fetchall()
-            }
+            row = c.execute(sql, (statement.bytes,)).fetchone()
+        return Live(_recorded(row[:-1]), bool(row[-1])) if row else None
 
     def voided_between(self, after: int, upto: int) -> set[UUID]:
         """Which statements are voided of those after a position and up to another."""

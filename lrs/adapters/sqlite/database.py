@@ -33,7 +33,8 @@ _AT_ONCE = 0.0
 CHECKPOINT_SECONDS_MAX = 0.2
 
 # FULL: a commit is on the disk before it is acknowledged. secure_delete: freed pages are overwritten; that is
-# hygiene (the guarantee is the destruction of keys). The cache is per connection, so it stays small.
+# hygiene (the guarantee is the destruction of keys). cache_size: each connection has a cache of its own, there are
+# dozens; 8 MB for each took 65 MB more and made a page of statements 3 % faster (measured).
 # wal_autocheckpoint: 64 MB, for a checkpoint writes each page once that commits wrote many times (with the 4 MB of
 # SQLite a tenth slower, measured).
 PRAGMAS = (
@@ -41,7 +42,7 @@ PRAGMAS = (
     "PRAGMA wal_autocheckpoint=16384",
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-8192",
+    "PRAGMA cache_size=-1024",
     "PRAGMA temp_store=MEMORY",
 )
 _WAL_PAUSE_SECONDS = 0.01

@@ -12,6 +12,7 @@ from lrs.adapters.sql.statements import TERM_KEY_BYTES
 from lrs.adapters.sql.store import SqlTenantStore
 from lrs.adapters.sqlite.database import Database
 from lrs.domain.errors import StoreUnavailable
+from lrs.ports import Inspected
 
 
 class SqliteStores:
@@ -49,6 +50,10 @@ class SqliteStores:
                 prepare(database, TENANT, secrets.token_bytes(TERM_KEY_BYTES))
                 found = self._open[tenant] = (inode, SqlTenantStore(tenant, database, self._now))
             return found[1]
+
+    def inspect(self, tenants: Sequence[str]) -> Inspected:  # noqa: ARG002  (a file knows no roles)
+        """Nothing: who may write to a file may write all of it."""
+        return Inspected()
 
     def forget(self) -> None:
         """Nothing: a file that was made anew is known by its inode."""

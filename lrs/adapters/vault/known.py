@@ -18,11 +18,10 @@ OPENED_MAX = 30_000
 
 @dataclass(frozen=True, slots=True)
 class SubjectKey:
-    """A living data key, its subject, and its raw bytes for deriving others."""
+    """A living data key and its subject."""
 
     subject: UUID
     key: DataKey
-    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
@@ -113,7 +111,7 @@ class VaultReading:
             slot = Slot(subject, Category.IDENTITY)
             raw, kid = _new_key()
             keys.append((slot, raw, kid))
-            key = envelope.DataKey(kid, slot.category, AESGCM(raw))
+            key = envelope.DataKey(kid, slot.category, raw)
             for form in lookups_of(one):
                 forms[form] = subject
                 text = form.value.encode("utf-8", "surrogatepass")
@@ -248,7 +246,7 @@ class VaultReading:
         return [hmac.digest(keys[one] or b"", data, hashlib.sha256)[:_DIGEST_BYTES] for one, data in items]
 
     def _remember_digest_key(self, subject: UUID, key: SubjectKey) -> bytes:
-        found = self._known.digest_keys[self._tenant, subject] = wrapping.derive(key.raw, "agent digest", 32)
+        found = self._known.digest_keys[self._tenant, subject] = wrapping.derive(key.key.raw, "agent digest", 32)
         return found
 
 

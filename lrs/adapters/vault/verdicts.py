@@ -8,8 +8,6 @@ import hmac
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from lrs.adapters.sql.database import Connection, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import KeyState, SubjectKey, TenantKeys
@@ -71,8 +69,8 @@ def unwrap_data_key(
             return None
     except (wrapping.WrappedKeyInvalid, ValueError, TypeError, AttributeError):
         return None  # the last three: a row whose columns were altered to another type or length
-    key = envelope.DataKey(kid, Category(category), AESGCM(raw))
-    return SubjectKey(UUID(bytes=subject), key, raw)
+    key = envelope.DataKey(kid, Category(category), raw)
+    return SubjectKey(UUID(bytes=subject), key)
 
 
 def owners_of(sealed: Sealed) -> tuple[bytes, ...]:
