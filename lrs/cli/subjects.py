@@ -104,7 +104,8 @@ def verify_certificate(
             raise InvalidRequest("the file can not be read as JSON") from None
         proof = check_certificate(content, parse_public_key(key), verify)
         logged = LOG in proof
-        facts = {"valid": True, "subject": proof["subject"], "issued_at": proof["issued_at"], "logged": logged}
+        facts = {"valid": True, "subject": proof["subject"], "issued_at": proof["issued_at"]}
+        facts |= {"logged": True} if logged else {}
         more = ", and in the signed log" * logged
         show(as_json, facts, lambda: out.print(f"Valid{more}: subject {proof['subject']}, {proof['issued_at']}."))
 
