@@ -6,7 +6,6 @@ import typer
 
 from lrs.cli import backup, doctor, migrate, proofs, service, subjects
 from lrs.cli.epochs import epochs
-from lrs.cli import doctor, migrate, service, subjects
 from lrs.cli.retention import retention
 from lrs.cli.tenants import credentials, tenants
 
