@@ -112,6 +112,19 @@ class Standing:
         """The correction of this version, or a later one, is in force."""
         return self if self.ending else replace(self, corrected=max(number, self.corrected))
 
+    def as_logged(self, corrected: int, waiting: frozenset[UUID]) -> "Standing":
+        """The log was put back to an earlier moment: this correction is its newest (0: it has none), and of the
+        requests that are waited for it has these."""
+        if self.ending:
+            return self
+        waits = self.waiting & waiting
+        return replace(
+            self,
+            state=State.PENDING if waits else State.LIVE,
+            waiting=waits,
+            corrected=min(corrected, self.corrected),
+        )
+
 
 class Corrected(NamedTuple):
     """That a person was corrected: the version on the stream, when, by which request, and how, sealed."""

@@ -7,7 +7,8 @@
    left out when it is read. What is damaged is an alarm, and is named.
 3. Rows and the place in the log go in with one transaction. StaleFence: somebody was erased meanwhile, so the
    stretch is opened again.
-4. At the end: what statements are found by because of what they refer to.
+4. At the end: what statements are found by because of what they refer to, and nobody stands otherwise than the log
+   can say (``standings``).
 
 Packages of exports are not there again, and claims of requests have lapsed. Report views are not looked at: a view
 that stands at the beginning of the log is brought up to its end by ``projections``.
@@ -21,6 +22,7 @@ from lrs.domain.events import StatementRecorded
 from lrs.ports import Recorded, StaleFence, Stretch, TenantStore, Vault
 from lrs.reindexing.beside import Beside
 from lrs.reindexing.records import Records
+from lrs.reindexing.standings import settle_standings
 from lrs.tenancy import Tenants
 
 # More of them save little time, and are kept in memory together.
@@ -64,6 +66,7 @@ class Reindexer:
             after, found, corrupt = stretch.end, found + len(stretch.indexed), corrupt + stretch.corrupt
             progress(after, end)
         store.filling.finish(lambda: progress(after, end))
+        settle_standings(self.vault, store)
         return Reindexed(after - first, found, tuple(corrupt))
 
     def _stretch(self, store: TenantStore, recorded: Sequence[Recorded], erased: frozenset[int]) -> Stretch:

@@ -192,6 +192,31 @@ def test_a_moment_comes_back_but_for_whoever_was_erased_since(drill: Drill) -> N
         assert filled
 
 
+def test_at_a_moment_people_stand_as_its_log_can_say(either: Drill) -> None:
+    older, newer = {"name": "Ada Byron"}, {"name": "Ada Lovelace"}
+    with either.opened() as acme:
+        asked = {who["mbox"]: statement(who) for who in (ADA, GRACE, ALAN)}
+        acme.post(*asked.values())
+        acme.request("correct", ADA, **older)
+        at = datetime.now(UTC)
+        acme.request("correct", ADA, **newer)
+        acme.request("correct", GRACE, name="Grace Hopper")
+        acme.http.put("/admin/policy", json={"cooling_days": 7}).raise_for_status()
+        acme.request("erase", ALAN)
+        assert acme.get(asked[ALAN["mbox"]]).status_code == 404
+        run_backup(acme)
+    settings, _ = either.restore(upto=at)
+    with either.opened(settings) as acme:
+        names = {who["mbox"]: acme.get(asked[who["mbox"]]).json()["actor"]["name"] for who in (ADA, GRACE, ALAN)}
+        # The first correction holds, the second is not in the log, and no erasure was asked for.
+        assert names == {ADA["mbox"]: older["name"], GRACE["mbox"]: GRACE["name"], ALAN["mbox"]: ALAN["name"]}
+        assert acme.ran("export", ALAN)["status"] == "done"
+    everything_again, _ = either.restore()
+    with either.opened(everything_again) as acme:
+        assert acme.get(asked[ADA["mbox"]]).json()["actor"]["name"] == newer["name"]
+        assert acme.get(asked[ALAN["mbox"]]).status_code == 404
+
+
 def test_what_was_destroyed_after_the_last_run_is_destroyed_again(drill: Drill) -> None:
     with drill.opened() as acme:
         fill(acme)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -124,6 +124,23 @@ def test_a_standing_steps_only_as_its_tables_say(before: Standing, after: dict[s
 )
 def test_who_may_be_read(standing: Standing, denied: bool) -> None:
     assert standing.denied is denied
+
+
+@pytest.mark.parametrize(
+    ("before", "corrected", "waiting", "after"),
+    [
+        (Standing(corrected=7), 5, set(), Standing(corrected=5)),
+        (Standing(corrected=7), 9, set(), Standing(corrected=7)),
+        (Standing(restricted=True, held=True, corrected=7), 0, set(), Standing(restricted=True, held=True)),
+        (CROWDED, 0, {ONE}, PENDING),
+        (CROWDED, 0, set(), Standing()),
+        (ERASING, 3, set(), ERASING),
+    ],
+)
+def test_a_log_that_was_put_back_says_how_people_stand(
+    before: Standing, corrected: int, waiting: set[UUID], after: Standing
+) -> None:
+    assert before.as_logged(corrected, frozenset(waiting)) == after
 
 
 def test_a_subject_knows_its_corrections() -> None:
