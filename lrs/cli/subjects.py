@@ -216,12 +216,12 @@ def verify_certificate(
         proof = check_certificate(content, parse_public_key(key), verify)
         logged = LOG in proof
         said = {name: proof.get(name) for name in ("certificate", "subject", "issued_at")}
-        facts = {"valid": True, **said, "logged": logged}
+        facts = {"valid": True, **said} | ({"logged": True} if logged else {})
         show(as_json, facts, lambda: out.print(_tell_valid(facts)))
 
 
 def _tell_valid(facts: dict[str, Any]) -> str:
-    logged = ", and in the signed log" if facts["logged"] else ""
+    logged = ", and in the signed log" if "logged" in facts else ""
     return f"Valid{logged}: certificate {facts['certificate']}, subject {facts['subject']}, {facts['issued_at']}."
 
 

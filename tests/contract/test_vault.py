@@ -581,9 +581,11 @@ def test_digests_mint_nothing(vault: Vault) -> None:
 def test_inside_opens_what_is_denied_and_keeps_none_of_it(vault: Vault) -> None:
     subject = person(vault)
     item = sealed(vault, subject)
-    vault.begin_erasure(TENANT, subject)
+    vault.take(TENANT, [subject], lambda one: one.restrict(restricted=True))
     assert vault.open_many(TENANT, [item], keep=True, inside=True) == [Plain(TEXT)]
     assert vault.open_many(TENANT, [item], keep=True) == [Denied()]
+    vault.begin_erasure(TENANT, subject)
+    assert vault.open_many(TENANT, [item], inside=True) == [Denied()]
 
 
 def test_a_person_seen_again_after_erasure_is_a_new_subject(vault: Vault) -> None:

@@ -631,10 +631,14 @@ class Interfering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def write(self, generations: Sequence[Generation], end: int) -> Any:
+    def expiring(self) -> Any:
+        """As the views."""
+        return self._store.views.expiring()
+
+    def write(self, generations: Sequence[Generation], end: int, *more: Any) -> Any:
         """First that, then the writing."""
         self._happens()
-        return self._store.views.write(generations, end)
+        return self._store.views.write(generations, end, *more)
 
 
 @pytest.mark.parametrize("voided", [False, True])

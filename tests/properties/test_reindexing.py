@@ -317,7 +317,7 @@ def test_who_is_denied_for_the_time_being_is_indexed_and_folded_as_usual(twice: 
     identifier = identifier_of(agent("ada"))
     assert identifier is not None
     subject = twice.system.vault.read(history.tenant).lookup([identifier])[identifier]
-    twice.system.vault.begin_erasure(history.tenant, subject)
+    twice.system.vault.take(history.tenant, [subject], lambda one: one.restrict(restricted=True))
     history.fold()
     assert len(twice.rows(history.tenant)("SELECT * FROM statement")) == 1
     assert len(views(history.store)["learning"]) == 1

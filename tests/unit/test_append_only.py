@@ -34,8 +34,9 @@ def test_one_statement_changes_an_event() -> None:
 def test_only_the_command_can_say_it() -> None:
     rewritings = {"lrs.adapters.sqlite.compacting", "lrs.adapters.postgres.compacting"}
     assert importers("lrs.adapters.sql.compacting") == rewritings
-    assert {one for rewriting in rewritings for one in importers(rewriting)} == {"lrs.bootstrap"}
+    assert {one for rewriting in rewritings for one in importers(rewriting)} == {"lrs.bootstrap.building"}
     assert importers("lrs.bootstrap", "compactor") == {"lrs.cli.proofs"}
+    assert importers("lrs.bootstrap.building", "compactor") == {"lrs.bootstrap.__init__"}
 
 
 def test_the_reading_sees_what_it_looks_for() -> None:

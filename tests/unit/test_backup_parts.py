@@ -212,7 +212,7 @@ class LeavingTenants:
     def store(self, name: str) -> Any:
         """A store; none of the second."""
         if name == "acme":
-            return SimpleNamespace(log=FakeLog())
+            return SimpleNamespace(log=FakeLog(), tree=SimpleNamespace(state=lambda: SimpleNamespace(signed=None)))
         if self.leaves:
             self.served.pop()
         raise StoreUnavailable("this tenant's store is missing")
