@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.figures import Figure, Stage
 from bench.ingest import fill, ingest
+from bench.keeping import keeping
 from bench.mixed import flood, mixture
 from bench.projecting import projections
 from bench.reads import reads
@@ -35,6 +36,7 @@ _FILL_BEFORE = "reads"
 _STOPPED: dict[str, Callable[[Rig], list[Figure]]] = {
     "disk": lambda made: [disk(made)],
     "projections": projections,
+    "keeping": keeping,
 }
 _NEED_ROWS = {"ingest", "stages"}
 PARTS = (*_RUNNING, "workers", *_STOPPED, "stages")
@@ -58,7 +60,7 @@ def run(store: str, scale: Scale, folder: Path, shared: Shared, parts: list[str]
         for name, measure in _STOPPED.items():
             figures += measure(made) if name in parts else []
         costs = _stages(made) if "stages" in parts else []
-    order = ["floor", "record", "workers", "retrieve", "together", "project", "space"]
+    order = ["floor", "record", "workers", "retrieve", "together", "project", "keep", "space"]
     figures.sort(key=lambda one: order.index(one.group))
     return Run(store, made.stand.recorded, figures, costs)
 

@@ -21,7 +21,9 @@ class Scale:
     stage_chunks: int = 40
     sample: int = 10_000  # statements whose rows are what the floors write
     batch_connections: int = 4  # send batches: enough that the server never waits for the generator
-    unsealed: tuple[str, ...] = ("seal", "all")  # see bench.unsealed
+    unsealed: tuple[str, ...] = ("seal", "all", "fence", "notary")  # see bench.unsealed
+    histories: tuple[int, ...] = (1, 1_000, 10_000, 100_000)  # statements of who is erased
+    keys: tuple[int, ...] = (2_000, 20_000, 200_000)  # of a tenant whose epoch is closed
     sync: bool = True
 
     @classmethod
@@ -36,5 +38,7 @@ class Scale:
             sample=500,  # one batch of the largest size
             batch_connections=1,
             unsealed=("all",),
+            histories=(1, 20),
+            keys=(20, 60),
             sync=False,
         )

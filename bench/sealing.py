@@ -1,4 +1,5 @@
-"""What sealing costs: the same loads on services that seal and that do not, each on a new store of its own.
+"""What sealing costs, and the fence, and the notary: the same loads on services with and without them, each on a
+new store of its own.
 
 They take turns, in another order every round, so that neither a store's size nor the moment favours one of them.
 """
@@ -14,7 +15,12 @@ from bench.rig import Rig, enrol
 from bench.serving import Stand, stand_on
 
 _SEALED: Final = ""
-NAMES: Final = {"seal": "not sealed", "all": "not sealed, not compressed"}
+NAMES: Final = {
+    "seal": "not sealed",
+    "all": "not sealed, not compressed",
+    "fence": "the fence not read",
+    "notary": "without a notary",
+}
 """As figures call what ``bench.unsealed`` leaves out."""
 
 
