@@ -1,6 +1,8 @@
 """Every part of an installation, put together."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
@@ -37,6 +39,18 @@ from retention.rights import Rights
 from retention.schedule import Schedule
 from retention.sweeping import Sweeper
 from retention.worker import RequestWorker
+
+
+class Background(Protocol):
+    """Work that goes on beside requests, in a thread of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def stop(self) -> None:
+        """End; returns when it has."""
+        ...
 
 
 @dataclass(slots=True)
@@ -109,28 +123,29 @@ class System:
     def start(self) -> None:
         """Keep views and logs of hashes up with the events and run data-subject requests from now on."""
         self.started = True
-        self.runner.start()
-        self.worker.start()
-        self.sweeper.start()
-        self.schedule.start()
-        self.expiries.start()
-        if self.backup_worker is not None:
-            self.backup_worker.start()
-        self.notary_runner.start()
+        for one in self._background():
+            one.start()
+
+    def _background(self) -> list[Background]:
+        made: list[Background | None] = [
+            self.runner,
+            self.worker,
+            self.sweeper,
+            self.schedule,
+            self.expiries,
+            self.notary_runner,
+            self.backup_worker,
+        ]
+        return [one for one in made if one is not None]
 
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         self.document_writer.close()
         if self.started:
-            if self.backup_worker is not None:
-                self.backup_worker.stop()
-            self.schedule.stop()
-            self.expiries.stop()
-            self.notary_runner.stop()
-            self.sweeper.stop()
-            self.worker.stop()
-            self.runner.stop()
+            # All at once: each may be waiting for a store that takes its time.
+            with ThreadPoolExecutor() as stopping:
+                list(stopping.map(lambda one: one.stop(), self._background()))
         self.stores.close()
         self.control.close()
         self.vault.close()
