@@ -19,6 +19,7 @@ from lrs.adapters.vault.fence import Fenced
 from lrs.adapters.vault.known import Known
 from lrs.cli import main
 from lrs.domain.sealing import Place
+from lrs.leading import LeadingThread
 from lrs.notary.runner import NotaryRunner
 
 _HEAD = bytes((envelopes.VERSION, envelopes.ONE_KEY, dictionary.LATEST))
@@ -36,7 +37,7 @@ def switch_off(mode: str) -> None:
         _switch_off_sealing(mode)
 
 
-def _nothing(self: NotaryRunner) -> None:
+def _nothing(self: LeadingThread) -> None:
     """It is not there."""
 
 

@@ -5,6 +5,8 @@ would be refused by the store (tracking of projections, claims of requests).
 """
 
 import logging
+import threading
+from abc import ABC, abstractmethod
 from time import monotonic
 from uuid import uuid4
 
@@ -49,3 +51,37 @@ class Leader:
                 self._control.give_up(self._name, self._holder)
             except Exception as error:  # noqa: BLE001  (it runs out by itself)
                 log.warning("lease %s kept: %s", self._name, code_of(error))
+
+
+class LeadingThread(ABC):
+    """A thread of its own that looks now and then whether there is something to do, which the process that leads
+    does."""
+
+    def __init__(self, name: str, leader: Leader) -> None:
+        self._leader = leader
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is at hand; another process may lead at once."""
+        self._stopping.set()
+        self._thread.join()
+        self._leader.give_up()
+
+    def _loop(self) -> None:
+        wait = self._first()
+        while not self._stopping.wait(wait):
+            # Asked for all the time: a lease that is let go of lets others do the same work again.
+            wait = self._turn(leads=self._leader.leads())
+
+    @abstractmethod
+    def _first(self) -> float:
+        """Seconds from the start to the first look."""
+
+    @abstractmethod
+    def _turn(self, *, leads: bool) -> float:
+        """Do what is due, if this process leads; seconds to the next look. It raises nothing."""

@@ -2,11 +2,10 @@
 an earlier close left unfinished."""
 
 import logging
-import threading
 from typing import Final
 
 from lrs.domain.errors import EpochBusy, code_of
-from lrs.leading import Leader
+from lrs.leading import Leader, LeadingThread
 from retention.closing import EpochCloser, is_due
 
 log = logging.getLogger("lethe.retention")
@@ -17,32 +16,19 @@ _ASKED_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 600.0
 
 
-class EpochSchedule:
+class EpochSchedule(LeadingThread):
     """A thread that looks whether it is time."""
 
     def __init__(self, closer: EpochCloser, leader: Leader, hours: float) -> None:
+        super().__init__("epochs", leader)
         self._closer = closer
-        self._leader = leader
         self._hours = hours
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="epochs", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def _first(self) -> float:
+        return _FIRST_SECONDS
 
-    def stop(self) -> None:
-        """End after the close at hand."""
-        self._stopping.set()
-        self._thread.join()
-        self._leader.give_up()
-
-    def _loop(self) -> None:
-        wait = _FIRST_SECONDS
-        while not self._stopping.wait(wait):
-            wait = _ASKED_SECONDS
-            if self._leader.leads() and not self.round():
-                wait = _AGAIN_SECONDS
+    def _turn(self, *, leads: bool) -> float:
+        return _AGAIN_SECONDS if leads and not self.round() else _ASKED_SECONDS
 
     def round(self) -> bool:
         """Do what is due now; whether nothing is left undone. What fails is left for a later round."""

@@ -1,13 +1,12 @@
 """Something that is to be done for every tenant now and then, in the process that leads: a thread of its own."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
 
 from lrs.domain.errors import code_of
-from lrs.leading import Leader
+from lrs.leading import Leader, LeadingThread
 
 log = logging.getLogger("lethe.retention")
 
@@ -17,7 +16,7 @@ _ASKED_SECONDS: Final = 5.0
 DAY_SECONDS: Final = 86_400.0
 
 
-class Schedule:
+class Schedule(LeadingThread):
     """Does one kind of work for tenant after tenant. What fails is left for the next round."""
 
     def __init__(
@@ -28,31 +27,22 @@ class Schedule:
         leader: Leader,
         every_seconds: float = DAY_SECONDS,
     ) -> None:
+        super().__init__(name, leader)
         self._name = name
         self._tenants = tenants
         self._work = work
-        self._leader = leader
         self._every_seconds = every_seconds
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._due = monotonic()
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def _first(self) -> float:
+        self._due = monotonic() + _FIRST_SECONDS
+        return _ASKED_SECONDS
 
-    def stop(self) -> None:
-        """End after the tenant at hand."""
-        self._stopping.set()
-        self._thread.join()
-        self._leader.give_up()
-
-    def _loop(self) -> None:
-        due = monotonic() + _FIRST_SECONDS
-        while not self._stopping.wait(_ASKED_SECONDS):
-            # Asked for all the time: a lease that is let go of lets others do the same work again.
-            if self._leader.leads() and monotonic() >= due:
-                self.round()
-                due = monotonic() + self._every_seconds
+    def _turn(self, *, leads: bool) -> float:
+        if leads and monotonic() >= self._due:
+            self.round()
+            self._due = monotonic() + self._every_seconds
+        return _ASKED_SECONDS
 
     def round(self) -> None:
         """Do it for every tenant now."""

@@ -8,7 +8,6 @@ than a day are looked at, which no request is. Without an event nobody has a key
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from typing import Final
 
 from lrs.domain.errors import code_of
 from lrs.domain.events import BlobName
-from lrs.leading import Leader
+from lrs.leading import Leader, LeadingThread
 from lrs.ports import Blobs, Clock
 from lrs.tenancy import Tenants
 
@@ -56,33 +55,22 @@ class Sweep:
         return (one.name for one in self.blobs.list(tenant) if one.modified < before)
 
 
-class Sweeper:
+class Sweeper(LeadingThread):
     """Sweeps all tenants a few times a day, in the process that leads."""
 
     def __init__(self, names: Callable[[], Iterable[str]], sweep: Sweep, leader: Leader) -> None:
+        super().__init__("sweep", leader)
         self._names = names
         self._sweep = sweep
-        self._leader = leader
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="sweep", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def _first(self) -> float:
+        return _FIRST_SECONDS
 
-    def stop(self) -> None:
-        """End after the tenant at hand."""
-        self._stopping.set()
-        self._thread.join()
-        self._leader.give_up()
-
-    def _loop(self) -> None:
-        wait = _FIRST_SECONDS
-        while not self._stopping.wait(wait):
-            wait = _ASKED_SECONDS
-            if self._leader.leads():
-                self.round()
-                wait = _ROUND_SECONDS
+    def _turn(self, *, leads: bool) -> float:
+        if not leads:
+            return _ASKED_SECONDS
+        self.round()
+        return _ROUND_SECONDS
 
     def round(self) -> int:
         """Sweep every tenant now; what fails is left for the next round. How many blobs were removed."""

@@ -7,7 +7,6 @@ only not proven yet.
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from os import cpu_count, getloadavg
@@ -17,7 +16,7 @@ from typing import Final
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.domain.errors import LogConflict, code_of
-from lrs.leading import Leader
+from lrs.leading import Leader, LeadingThread
 from lrs.notary.notary import Notary
 from lrs.ports import TenantStore
 
@@ -67,7 +66,7 @@ class _Due:
         self.at = monotonic() + self.seconds
 
 
-class NotaryRunner:
+class NotaryRunner(LeadingThread):
     """A thread that appends for every tenant in turn."""
 
     def __init__(
@@ -77,29 +76,20 @@ class NotaryRunner:
         notary: Notary,
         leader: Leader,
     ) -> None:
+        super().__init__("notary", leader)
         self._tenants = tenants
         self._store = store
         self._notary = notary
-        self._leader = leader
         self._due: dict[str, _Due] = {}
         self._pace = _Pace()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notary", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def _first(self) -> float:
+        return _ROUND_SECONDS
 
-    def stop(self) -> None:
-        """Finish the batch at hand and end; another process may lead at once."""
-        self._stopping.set()
-        self._thread.join()
-        self._leader.give_up()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_ROUND_SECONDS):
-            if self._leader.leads():
-                self.round()
+    def _turn(self, *, leads: bool) -> float:
+        if leads:
+            self.round()
+        return _ROUND_SECONDS
 
     def round(self) -> None:
         """Look at every tenant that is due; what fails is left for a later round."""
@@ -117,7 +107,7 @@ class NotaryRunner:
         try:
             store = self._store(tenant)
             end: int | None = store.statements.head().position
-            if end != due.logged_to and not self._turn(store):
+            if end != due.logged_to and not self._some(store):
                 end = None  # there is more
         except LogConflict as error:
             log.error("%s tenant=%s position=%d", error.code, tenant, error.position)  # noqa: TRY400
@@ -129,7 +119,7 @@ class NotaryRunner:
         else:
             due.postpone(end)
 
-    def _turn(self, store: TenantStore) -> bool:
+    def _some(self, store: TenantStore) -> bool:
         """Some batches; whether the end was reached."""
         for _ in range(_BATCHES_A_TURN):
             began = monotonic()

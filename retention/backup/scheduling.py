@@ -5,12 +5,11 @@ sooner, and one that was down runs at once.
 """
 
 import logging
-import threading
 from datetime import datetime, timedelta
 from typing import Final
 
 from lrs.domain.errors import AlreadyExists, code_of
-from lrs.leading import Leader
+from lrs.leading import Leader, LeadingThread
 from lrs.ports import Clock
 from retention.backup.running import Backup
 
@@ -27,34 +26,21 @@ class _Ended(Exception):
     """The service ends: the run at hand is given up, and counts for nothing."""
 
 
-class BackupWorker:
+class BackupWorker(LeadingThread):
     """Runs backups for as long as the service lives."""
 
     def __init__(self, backup: Backup, leader: Leader, clock: Clock, every_seconds: int = EVERY_SECONDS) -> None:
+        super().__init__("backup", leader)
         self._backup = backup
-        self._leader = leader
         self._clock = clock
         self._every = timedelta(seconds=every_seconds)
         self._last: datetime | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="backup", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def _first(self) -> float:
+        return 0.0
 
-    def stop(self) -> None:
-        """End; a run at hand is given up at its next object."""
-        self._stopping.set()
-        self._thread.join()
-        self._leader.give_up()
-
-    def _loop(self) -> None:
-        wait = 0.0
-        while not self._stopping.wait(wait):
-            wait = _ASKED_SECONDS
-            if self._leader.leads() and not self.round():
-                wait = _AGAIN_SECONDS
+    def _turn(self, *, leads: bool) -> float:
+        return _AGAIN_SECONDS if leads and not self.round() else _ASKED_SECONDS
 
     def round(self) -> bool:
         """Run if it is time; False when that failed, which is said in the log and tried again."""
