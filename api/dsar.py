@@ -18,6 +18,7 @@ from lrs.domain.agents import Identifier, identifier_of, is_placeholder
 from lrs.domain.corrections import Correction
 from lrs.domain.errors import InvalidRequest, NotFound
 from lrs.domain.requests import Kind
+from retention.page.certificate import certificate_page
 from retention.rights import described
 
 AGENTS_MAX = 20
@@ -83,9 +84,13 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/{request_id}/certificates", operation_id="get-certificates")
     def certificates(request: Request, request_id: str) -> Response:
-        """The certificates of an erasure."""
+        """The certificates of an erasure: signed JSON or, where the Accept header asks for text/html, a page."""
         caller = services.access.caller_in_thread(request, Scope.DSAR)
-        return _json({"certificates": services.rights.certificates(caller.tenant, _id(request_id))})
+        found = services.rights.certificates(caller.tenant, _id(request_id))
+        if "text/html" in request.headers.get("accept", ""):
+            headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+            return Response(certificate_page(found), media_type="text/html", headers=headers)
+        return _json({"certificates": found})
 
     @router.get("/{request_id}/package", operation_id="get-package", response_class=StreamingResponse)
     def package(request: Request, request_id: str) -> Response:

@@ -20,6 +20,7 @@ from lrs.domain.corrections import Correction
 from lrs.domain.errors import Failed, InvalidRequest, LogConflict, Refused
 from lrs.domain.requests import Kind, Status
 from retention.certificates import LOG, check_certificate, parse_public_key
+from retention.page.certificate import certificate_page
 from retention.rights import described
 
 _REQUEST_POLL_SECONDS = 0.2
@@ -159,12 +160,15 @@ def _tell_erasure(content: dict[str, Any], proofs: list[dict[str, Any]]) -> None
 def list_certificates(
     tenant: TenantName,
     request: Annotated[UUID, typer.Option("--request", help="The id of the erasure request.")],
+    to: Annotated[Path | None, typer.Option("--out", help="An HTML page of them to write, too.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The certificates of an erasure: the first when it is done, the second when the epoch is closed."""
     with opened_system() as system:
         system.tenants.check(tenant)
         proofs = system.rights.certificates(tenant, request)
+        if to is not None:
+            to.write_text(certificate_page(proofs), "utf-8")
         show(as_json, {"certificates": proofs}, lambda: _tell_certificates(proofs))
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from html import unescape
 from uuid import UUID, uuid4
 
 import httpx2
@@ -165,7 +166,10 @@ def test_an_erasure_has_certificates_and_no_package(acme: Inside) -> None:
     opened = acme.request("erase", ADA)
     assert acme.http.get(f"/dsar/{opened['id']}/certificates").json() == {"certificates": []}
     acme.run()
-    assert len(acme.certificates(opened)) == 1
+    (proof,) = acme.certificates(opened)
+    page = acme.http.get(f"/dsar/{opened['id']}/certificates", headers={"Accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert proof["signature"] in unescape(page.text)
     check_problem(acme.http.get(f"/dsar/{opened['id']}/package"), 404, "not-found")
 
 
