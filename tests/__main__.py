@@ -18,7 +18,7 @@ _FOLLOWED_NOWHERE = "postgres or e2e or bench"
 
 def steps(arguments: list[str]) -> list[tuple[str, list[str]]]:
     """Each step's name and command."""
-    tool, pytest = str(Path(PYTHON).parent), ["-m", "pytest", "-n", "auto"]
+    tool, pytest = str(Path(PYTHON).parent), ["-m", "pytest", "-n", "auto", "--dist", "worksteal"]
     return [
         ("lint", [PYTHON, "-m", "ruff", "check", "."]),
         ("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
