@@ -206,7 +206,9 @@ def try_out(
 
 
 def open_from(url: str, option: str) -> Objects:
-    """A place that a restore reads. InvalidRequest."""
+    """A place that a restore reads. InvalidRequest, also for a folder that is not there: none is made."""
+    if "://" not in url and not Path(url).is_dir():
+        raise InvalidRequest(f"{option}: there is no such folder")
     return open_place(url, option)
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,12 @@ def test_the_commands_say_what_they_did_and_refuse_with_3(drill: Drill, operator
     source = ["--from", drill.backup_url, "--escrow", drill.escrow_url, "--identity", str(drill.identity)]
     new = replace(operator, data_dir=drill.folder / "new")
     assert new.code("restore", *source, "--at", "yesterday") == "request-invalid"
+    # What was mistyped is said, and does not become a place.
+    for option in ("--from", "--escrow"):
+        nowhere = drill.folder / "nowhere"
+        wrong = [str(nowhere) if before == option else one for before, one in pairwise(["", *source])]
+        assert new.code("restore", *wrong) == "request-invalid"
+        assert not nowhere.exists()
     restored = new.lrs("restore", *source)["restored"]
     assert (restored["tenants"], restored["number"]) == (1, 2)
     assert new.lrs("tenant", "list")["tenants"][0]["tenant"] == "acme"
