@@ -1,7 +1,8 @@
 """Every part of an installation, put together."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Thread
 from typing import Protocol
 
 from starlette.types import ASGIApp
@@ -90,6 +91,7 @@ class System:
     backup_worker: BackupWorker | None
     notary_runner: NotaryRunner
     started: bool = False
+    _ending: list[Thread] = field(default_factory=list)
 
     def application(self) -> ASGIApp:
         """The service over HTTP."""
@@ -123,13 +125,15 @@ class System:
     def start(self) -> None:
         """Keep views and logs of hashes up with the events and run data-subject requests from now on."""
         self.started = True
-        for one in self._background():
+        for one in (*self._for_requests(), *self._by_itself()):
             one.start()
 
-    def _background(self) -> list[Background]:
+    def _for_requests(self) -> list[Background]:
+        """What somebody who asks may be waiting for."""
+        return [self.runner, self.worker]
+
+    def _by_itself(self) -> list[Background]:
         made: list[Background | None] = [
-            self.runner,
-            self.worker,
             self.sweeper,
             self.schedule,
             self.expiries,
@@ -138,14 +142,28 @@ class System:
         ]
         return [one for one in made if one is not None]
 
+    def wind_down(self) -> None:
+        """Requests are being finished, and no more come: what nobody waits for begins to end, too. Returns at
+        once; a second time adds nothing."""
+        if self.started and not self._ending:
+            self._ending = _stop_all(self._by_itself())
+
     def close(self) -> None:
         """Write what waits, stop the background work, let go of everything."""
         self.recorder.close()
         self.document_writer.close()
+        self.wind_down()
         if self.started:
-            # All at once: each may be waiting for a store that takes its time.
-            with ThreadPoolExecutor() as stopping:
-                list(stopping.map(lambda one: one.stop(), self._background()))
+            for one in (*self._ending, *_stop_all(self._for_requests())):
+                one.join()
         self.stores.close()
         self.control.close()
         self.vault.close()
+
+
+def _stop_all(background: Iterable[Background]) -> list[Thread]:
+    """All at once, each in a thread that ends with it: each may be waiting for a store that takes its time."""
+    stopping = [Thread(target=one.stop, name="stopping") for one in background]
+    for one in stopping:
+        one.start()
+    return stopping

@@ -18,11 +18,12 @@ _BACKLOG = 2048
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, saying when it is ready."""
+    """uvicorn, saying when it is ready and when it begins to end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None], draining: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._draining = draining
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
@@ -30,6 +31,11 @@ class _Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way; what nobody waits for ends meanwhile."""
+        self._draining()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second; every second, end whoever sends too slowly."""
@@ -71,7 +77,7 @@ def serve(
     _tame_collector()
     system.start()
     try:
-        _Server(config, ready).run([listening] if listening else None)
+        _Server(config, ready, system.wind_down).run([listening] if listening else None)
     except KeyboardInterrupt:
         pass
     finally:

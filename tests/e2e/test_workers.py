@@ -89,7 +89,7 @@ def test_a_worker_that_was_killed_is_replaced_and_a_signal_drains_all(workers: C
         stopped = time.monotonic()
         code = workers.service.stop()
         seconds = time.monotonic() - stopped
-    assert (code, seconds < 20) == (0, True)  # what it may take to drain
+    assert (code, seconds < 10) == (0, True)
     under_way = [one for one in late.sent if one.began < stopped - 0.05]
     assert [one for one in under_way if one.began + one.seconds > stopped]
     assert {one.status for one in under_way} == {200}
