@@ -270,6 +270,30 @@ def test_of_two_closers_one_wins_and_the_other_says_so(vault: KeyVault, place: V
     assert [opened(instance, item) for instance in (vault, other, place.open())] == [Plain(TEXT)] * 3
 
 
+def test_who_goes_and_comes_again_while_an_epoch_closes_is_the_new_one_alone(
+    vault: KeyVault, place: VaultPlace
+) -> None:
+    """After all was worked out and before it is written: the same identifier leads to another subject then."""
+    erase(vault, person(vault, "bob"))
+    gone, closer = person(vault, "ada"), place.open()
+    item = sealed(vault, gone)
+    came: list[Item] = []
+
+    def act(message: str) -> None:
+        if message == "begin write" and not came:
+            erase(vault, gone)
+            came.append(sealed(vault, person(vault, "ada")))
+
+    close_epoch(stepped(closer, act))
+    assert len(came) == 1
+    for instance in (vault, closer, place.open()):
+        assert instance.living_keys(TENANT, gone) == 0
+        assert instance.open_many(TENANT, [item, came[0]]) == [Erased(), Plain(TEXT)]
+        again = instance.read(TENANT).lookup([mbox("ada")])[mbox("ada")]
+        assert again != gone
+        assert opened(instance, sealed(instance, again)) == Plain(TEXT)
+
+
 # Each of these is some 40 messages; the ordinary run tries every fifth.
 STRIDES = [5, pytest.param(1, marks=[pytest.mark.full, pytest.mark.timeout(1800)])]
 

@@ -55,7 +55,8 @@ class TenantTurn:
         self._after = wrapping.Wrapping(self.fresh[WRAPPING])
         self._keys: dict[bytes, tuple[Any, ...]] = {}  # by kid
         self._dead: set[bytes] = set()  # put back after their destruction
-        self._directory: dict[bytes, tuple[Any, ...]] = {}  # by the digest before
+        # By the digest before, and whom it led to: somebody who was erased meanwhile may have come again.
+        self._directory: dict[tuple[bytes, bytes], tuple[Any, ...]] = {}
 
     def prepare(self, connection: Connection, heard: Callable[[int], None]) -> None:
         """Work out all that is there now."""
@@ -68,9 +69,12 @@ class TenantTurn:
 
     def write(self, connection: Connection) -> tuple[int, int]:
         """Put what lives in its place, with the fence locked; how many keys, and how many identifiers."""
-        kids = self._column(connection, "SELECT kid FROM data_key WHERE tenant = ?")
-        digests = self._column(connection, "SELECT digest FROM directory WHERE tenant = ?")
-        self._catch_up(connection, kids - self._keys.keys(), digests - self._directory.keys())
+        named = (self.tenant,)
+        keys = connection.execute("SELECT kid FROM data_key WHERE tenant = ?", named).fetchall()
+        directory = connection.execute("SELECT digest, subject FROM directory WHERE tenant = ?", named).fetchall()
+        kids, entries = {row[0] for row in keys}, {(row[0], row[1]) for row in directory}
+        unknown = {digest for digest, _ in entries - self._directory.keys()}
+        self._catch_up(connection, kids - self._keys.keys(), unknown)
         connection.executemany(
             "DELETE FROM data_key WHERE tenant = ? AND kid = ?", [(self.tenant, kid) for kid in self._dead]
         )
@@ -80,13 +84,10 @@ class TenantTurn:
             " DO UPDATE SET wrapped = excluded.wrapped",
             living,
         )
-        known = [row for digest, row in self._directory.items() if digest in digests]
+        known = [row for entry, row in self._directory.items() if entry in entries]
         connection.execute("DELETE FROM directory WHERE tenant = ?", (self.tenant,))
         connection.executemany("INSERT INTO directory VALUES (?, ?, ?, ?, ?)", known)
         return len(living), len(known)
-
-    def _column(self, connection: Connection, sql: str) -> set[bytes]:
-        return {row[0] for row in connection.execute(sql, (self.tenant,)).fetchall()}
 
     def _catch_up(self, connection: Connection, kids: Iterable[bytes], digests: Iterable[bytes]) -> None:
         """What came since the snapshot. New rows of the directory may be of people who were there."""
@@ -161,7 +162,7 @@ class TenantTurn:
             if subject in identities:
                 identifier = open_identifier(self.tenant, subject, kind, sealed, identities[subject])
                 anew = digest_of(self.fresh[PEPPER], identifier)
-                self._directory[digest] = (self.tenant, anew, subject, kind, sealed)
+                self._directory[digest, subject] = (self.tenant, anew, subject, kind, sealed)
 
 
 def prepare(connection: Connection, turn: Turn, progress: Callable[[int, int], None]) -> dict[str, TenantTurn]:
