@@ -5,19 +5,22 @@ Beside the composition root and above it: the system in a restored place is what
 
 import shutil
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_bytes
+
+from pydantic import SecretStr
 
 from lrs.adapters.age import AgeIdentities
 from lrs.adapters.clock import SystemClock
 from lrs.adapters.objects.places import Objects, open_place
 from lrs.adapters.postgres.migrating import connected
 from lrs.adapters.postgres.pool import open_pool
-from lrs.adapters.postgres.schema import VAULT
+from lrs.adapters.postgres.schema import CONTROL_SCHEMA, VAULT, VAULT_SCHEMA
 from lrs.adapters.postgres.vault import VaultDatabase
 from lrs.adapters.signatures import verify
 from lrs.adapters.sql.database import Database
@@ -33,6 +36,7 @@ from lrs.adapters.vault.restoring import (
     write_mirror,
     write_over,
 )
+from lrs.adapters.vault.roots import ROOT_KEY_BYTES
 from lrs.bootstrap import System, build, migrate, roots_of
 from lrs.config import Settings
 from lrs.domain.errors import BackupInvalid, InvalidRequest, NotEmpty, NotFound
@@ -49,11 +53,8 @@ class NewPlace:
     """The port's ``RestoreTarget``: an installation in the making, where the settings say."""
 
     def __init__(self, settings: Settings) -> None:
-        """PostgreSQL gets its tables here, where it lacks them. StoreUnavailable."""
         self._settings = settings
         self._made: System | None = None
-        if settings.database_url is not None:
-            migrate(settings, lambda *_: None)
 
     # --- before there is a vault -----------------------------------------------------------------------------
 
@@ -63,9 +64,9 @@ class NewPlace:
             if any(one.name not in _PRESENT for one in (folder.iterdir() if folder.exists() else ())):
                 raise NotEmpty("LRS_DATA_DIR and LRS_KEY_DIR must be empty: a restore replaces nothing")
         if self._settings.database_url is not None:
-            with self._vault_tables() as vault:
-                if vault.look("vault", "fence") is not None:
-                    raise NotEmpty("there is a vault at LRS_VAULT_URL: a restore replaces nothing")
+            # Asked before any table is made: it may be a place of another release, at work.
+            if has_vault(self._settings):
+                raise NotEmpty("there is a vault at LRS_VAULT_URL: a restore replaces nothing")
             if has_events(self._settings):
                 raise NotEmpty("there are events at LRS_DATABASE_URL: a restore replaces nothing")
 
@@ -81,7 +82,10 @@ class NewPlace:
         write_over(self._settings.keys / NOTE, content)
 
     def make_keys(self, vault: str, epoch: int, key: bytes) -> None:
-        """Wrap the epoch's key under this place's root, which is made where there is none."""
+        """Wrap the epoch's key under this place's root, which is made where there is none. PostgreSQL gets its
+        tables, where it lacks them. StoreUnavailable."""
+        if self._settings.database_url is not None:
+            migrate(self._settings, lambda *_: None)
         make_keys(self._settings.keys, roots_of(self._settings), vault, epoch, key)
 
     def load_vault(self, vault: str, epoch: int, chunks: Iterable[bytes]) -> None:
@@ -162,14 +166,25 @@ class NewPlace:
             self._made = None
 
 
+def has_vault(settings: Settings) -> bool:
+    """Whether there is a vault on PostgreSQL."""
+    return _holds(settings.vault_url, f"{VAULT_SCHEMA}.fence")
+
+
 def has_events(settings: Settings) -> bool:
     """Whether the store on PostgreSQL has tenants, or had any."""
     assert settings.database_url is not None
     with connected(settings.database_url.get_secret_value()) as connection:
         tenants = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname LIKE 'tenant\\_%'").fetchone()
-        return (
-            tenants is not None or connection.execute("SELECT 1 FROM lethe.event LIMIT 1").fetchone() is not None
-        )
+    return tenants is not None or _holds(settings.database_url, f"{CONTROL_SCHEMA}.event")
+
+
+def _holds(url: SecretStr | None, table: str) -> bool:
+    """Whether this table is there and has a row."""
+    assert url is not None
+    with connected(url.get_secret_value()) as connection:
+        (there,) = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchall()[0]
+        return bool(there) and connection.execute(f"SELECT 1 FROM {table} LIMIT 1".encode()).fetchone() is not None
 
 
 def bring_back(
@@ -196,8 +211,10 @@ def try_out(
     """Restore into a scratch place on the embedded store, and remove it again. The same errors."""
     folder = Path(tempfile.mkdtemp(prefix="lethe-check-"))  # of mode 0700
     try:
-        # Nothing of the environment: it names the live installation.
-        settings = Settings.model_construct(data_dir=folder / "data", key_dir=folder / "keys")
+        # Nothing of the environment: it names the live installation. The root is in memory alone: whatever is left
+        # of a check that was killed is noise, and no copy of the vault that opens once its epoch has closed.
+        root = SecretStr(b64encode(token_bytes(ROOT_KEY_BYTES)).decode())
+        settings = Settings.model_construct(data_dir=folder / "data", key_dir=folder / "keys", root_key=root)
         return bring_back(settings, place, escrow, identity, progress=progress)
     finally:
         for key in folder.glob("keys/*.key"):
@@ -237,11 +254,8 @@ def check_whole(settings: Settings, identity: Path, progress: Progress) -> Verif
         raise InvalidRequest("set LRS_ESCROW_URL: nothing is restored without the key that lies there")
     slots = OpenedEscrow(checker.escrow, AgeIdentities.read(identity)).slots()
     vault, public_key = whose(slots)
-    verified = checker.check(vault, public_key, partial(progress, "Checking"))
-    restored = try_out(checker.place, checker.escrow, identity, progress)
-    if restored.sha256 != verified.sha256:
-        raise BackupInvalid("another run was finished meanwhile: check again")
-    verified = replace(verified, restored=True)
+    brought = try_out(checker.place, checker.escrow, identity, progress)
+    verified = checker.restored(vault, public_key, brought.number)
     checker.note(verified)
     return verified
 

@@ -50,6 +50,7 @@ class Schedule(LeadingThread):
             for tenant in self._tenants():
                 if self._stopping.is_set():
                     break
+                self._leader.leads()  # renewed while a round takes its time
                 self._done(tenant)
         except Exception as error:  # noqa: BLE001  (it is done for as long as the service lives)
             log.warning("%s waits: %s", self._name, code_of(error))

@@ -8,15 +8,13 @@ than a day are looked at, which no request is. Without an event nobody has a key
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from lrs.domain.errors import code_of
 from lrs.domain.events import BlobName
-from lrs.leading import Leader, LeadingThread
 from lrs.ports import Blobs, Clock
 from lrs.tenancy import Tenants
 
@@ -26,10 +24,7 @@ log = logging.getLogger("lethe.retention")
 UNNAMED_HOURS_MAX: Final = 24
 REMOVED_MAX: Final = 10_000
 _LISTED: Final = 1_000
-_ROUND_SECONDS: Final = 6 * 3600.0
-# After a start there is other work; and whoever is started every hour sweeps all the same.
-_FIRST_SECONDS: Final = 600.0
-_ASKED_SECONDS: Final = 60.0
+SWEPT_SECONDS: Final = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,47 +44,9 @@ class Sweep:
             unnamed = sorted(set(names) - store.statements.named_blobs(names))
             self.blobs.remove(tenant, unnamed)
             removed += len(unnamed)
+        if removed:
+            log.info("blobs swept: tenant=%s removed=%d", tenant, removed)
         return removed
 
     def _old(self, tenant: str, before: datetime) -> Iterator[BlobName]:
         return (one.name for one in self.blobs.list(tenant) if one.modified < before)
-
-
-class Sweeper(LeadingThread):
-    """Sweeps all tenants a few times a day, in the process that leads."""
-
-    def __init__(self, names: Callable[[], Iterable[str]], sweep: Sweep, leader: Leader) -> None:
-        super().__init__("sweep", leader)
-        self._names = names
-        self._sweep = sweep
-
-    def _first(self) -> float:
-        return _FIRST_SECONDS
-
-    def _turn(self, *, leads: bool) -> float:
-        if not leads:
-            return _ASKED_SECONDS
-        self.round()
-        return _ROUND_SECONDS
-
-    def round(self) -> int:
-        """Sweep every tenant now; what fails is left for the next round. How many blobs were removed."""
-        removed = 0
-        try:
-            for tenant in self._names():
-                if self._stopping.is_set():
-                    break
-                removed += self._swept(tenant)
-        except Exception as error:  # noqa: BLE001  (it is swept for as long as the service lives)
-            log.warning("blobs are not swept: %s", code_of(error))
-        return removed
-
-    def _swept(self, tenant: str) -> int:
-        try:
-            removed = self._sweep.sweep(tenant)
-        except Exception as error:  # noqa: BLE001  (the same)
-            log.warning("blobs are not swept: tenant=%s %s", tenant, code_of(error))
-            return 0
-        if removed:
-            log.info("blobs swept: tenant=%s removed=%d", tenant, removed)
-        return removed

@@ -53,7 +53,7 @@ from retention.expiry import Expirer
 from retention.export import Exporter
 from retention.rights import Rights
 from retention.schedule import Schedule
-from retention.sweeping import Sweep, Sweeper
+from retention.sweeping import SWEPT_SECONDS, Sweep
 from retention.worker import RequestWorker
 
 
@@ -87,6 +87,7 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
     backup = None if unfinished else _backup(settings, tenants, control, vault, blobs, clock)
     closer = EpochCloser(epochs, tenants, vault, clock, *(_copies(backup, vault) if backup else ()))
     notary, proofs = Notary(vault, clock, verify, settings.public_url), Proofs(vault, tenants.store)
+    sweep = Sweep(tenants, blobs, clock)
     decider = Decider(tenants, vault, clock)
     rights = Rights(tenants, vault, clock, exporter, Eraser(tenants, vault, clock), decider, proofs.event)
     return System(
@@ -114,7 +115,7 @@ def build(settings: Settings, *, unfinished: bool = False) -> System:
         verifier=Verifier(vault, blobs, clock, verify),
         runner=runner,
         worker=RequestWorker(names, rights, Leader(control, clock, "requests")),
-        sweeper=Sweeper(names, Sweep(tenants, blobs, clock), Leader(control, clock, "sweep")),
+        sweeper=Schedule("sweep", names, sweep.sweep, Leader(control, clock, "sweep"), SWEPT_SECONDS),
         closer=closer,
         schedule=EpochSchedule(closer, Leader(control, clock, "epochs"), settings.epoch_hours),
         expirer=expirer,

@@ -62,4 +62,5 @@ def _backups_now(system: System) -> Backups:
         configured=True,
         made_at=datetime.fromisoformat(last.at) if last else None,
         verified_at=last_verified(backup.place, last.vault) if last else None,
+        missing=len(last.missing) if last else 0,
     )

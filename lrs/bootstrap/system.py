@@ -38,7 +38,6 @@ from retention.expiry import Expirer
 from retention.export import Exporter
 from retention.rights import Rights
 from retention.schedule import Schedule
-from retention.sweeping import Sweeper
 from retention.worker import RequestWorker
 
 
@@ -82,7 +81,7 @@ class System:
     verifier: Verifier
     runner: Runner
     worker: RequestWorker
-    sweeper: Sweeper
+    sweeper: Schedule
     closer: EpochCloser
     schedule: EpochSchedule
     expirer: Expirer

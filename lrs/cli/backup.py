@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from eventsourcing.persistence import PersistenceError
 
 from lrs import restoring
 from lrs.cli.output import AsJson, err, exit_codes, opened_system, out, progress_bar, say, show
 from lrs.config import load_settings
-from lrs.domain.errors import InvalidRequest, LetheError
+from lrs.domain.errors import InvalidRequest, LetheError, code_of
 from lrs.domain.instants import instant
 from retention.backup.checking import Verified
 from retention.backup.running import Backup, Ran
@@ -54,12 +55,15 @@ def _try(backup: Backup) -> None:
     """What fails is said, and tried again when it is time."""
     try:
         say(_told(_run(backup, hidden=True)))
-    except LetheError as error:
-        err.print(f"lrs: no backup was made: {error} [{error.code}]", markup=False, highlight=False)
+    except (LetheError, PersistenceError, OSError) as error:
+        # Of ours, what to do is in the message; others' may hold anything.
+        why = f"{error} [{error.code}]" if isinstance(error, LetheError) else code_of(error)
+        err.print(f"lrs: no backup was made: {why}", markup=False, highlight=False)
 
 
 def _told(ran: Ran) -> str:
-    return f"Run {ran.number} at {ran.at}: {ran.events} events, {ran.bytes_stored / _MEGABYTE:.1f} MB"
+    lacks = f"; {ran.missing} ATTACHMENTS COULD NOT BE READ, and are in no backup" if ran.missing else ""
+    return f"Run {ran.number} at {ran.at}: {ran.events} events, {ran.bytes_stored / _MEGABYTE:.1f} MB{lacks}"
 
 
 @backups.command(epilog="Example: lrs backup check --identity backup-identity.txt")
@@ -90,6 +94,8 @@ def check(
 def _tell_verified(verified: Verified) -> None:
     how = "was restored apart, and is whole" if verified.restored else "is there, signed and unaltered"
     out.print(f"Run {verified.number} of {verified.taken_at} {how}: {verified.events} events.", highlight=False)
+    if verified.missing:
+        out.print(f"{verified.missing} attachments are in no backup: they could not be read when runs were made.")
     if not verified.restored:
         out.print("Give --identity to see it restored.")
 

@@ -49,11 +49,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """When the last backup was made, and when one was last proved restorable; None: never."""
+    """When the last backup was made, and when one was last proved restorable (None: never); how many attachments
+    are in none."""
 
     configured: bool
     made_at: datetime | None = None
     verified_at: datetime | None = None
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ def backups(known: Backups, now: datetime) -> Iterator[Finding]:
         "backup",
         "the last backup",
         known.made_at,
-        now - timedelta(hours=_BACKUP_HOURS_MAX),
+        now,
+        timedelta(hours=_BACKUP_HOURS_MAX),
         "run `lrs backup run`, and see that `lrs serve` runs: it makes one every hour",
         Level.FAIL,
     )
@@ -218,16 +221,29 @@ def backups(known: Backups, now: datetime) -> Iterator[Finding]:
         "backup verified",
         "the last backup that was proved restorable",
         known.verified_at,
-        now - timedelta(days=_VERIFIED_DAYS_MAX),
+        now,
+        timedelta(days=_VERIFIED_DAYS_MAX),
         "run `lrs backup check --identity FILE`",
         Level.WARN,
     )
+    if known.missing:
+        yield Finding(
+            "attachments",
+            Level.FAIL,
+            f"{known.missing} attachments are in no backup: they could not be read",
+            "see that LRS_BLOBS_URL leads to them from where backups run; the next run tries again",
+        )
 
 
-def _aged(check: str, what: str, at: datetime | None, oldest: datetime, do: str, level: Level) -> Finding:
+def _aged(
+    check: str, what: str, at: datetime | None, now: datetime, age_max: timedelta, do: str, level: Level
+) -> Finding:
+    oldest = now - age_max
     if at is None:
         return Finding(check, level, f"{what}: never", do)
     said = f"{what}: {at:%Y-%m-%d %H:%M} UTC"
+    if at > now + timedelta(seconds=_CLOCK_SECONDS_MAX):
+        return Finding(check, level, f"{said}, which is yet to come", "set the clocks by NTP, then run it again")
     return Finding(check, level, said, do) if at < oldest else Finding(check, Level.OK, said)
 
 

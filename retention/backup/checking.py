@@ -11,7 +11,7 @@ it.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -40,6 +40,7 @@ class Verified:
     events: int
     objects: int
     bytes_stored: int
+    missing: int = 0
 
     def encode(self) -> bytes:
         """As it is noted."""
@@ -104,12 +105,24 @@ class Checker:
         self, vault: str, public_key: bytes, progress: Callable[[int, int], None] = lambda *_: None
     ) -> Verified:
         """Steps 1 to 3. BackupInvalid, StoreUnavailable."""
+        chain = self._chain(vault, public_key)
+        check_objects(self.place, chain, progress)
+        return self._verified(chain)
+
+    def restored(self, vault: str, public_key: bytes, number: int) -> Verified:
+        """Of a run that was brought back, with all that was checked then. Others may have been made meanwhile.
+        BackupInvalid, StoreUnavailable."""
+        chain = chains.read_chain(self.place, vault, public_key, self.verify, upto=number)
+        return replace(self._verified(chain), restored=True)
+
+    def _chain(self, vault: str, public_key: bytes) -> list[Manifest]:
         anchor = chains.read_anchor(self.escrow) if self.escrow is not None else None
-        chain = chains.read_chain(self.place, vault, public_key, self.verify, anchor=anchor)
-        total = check_objects(self.place, chain, progress)
-        last = chain[-1]
+        return chains.read_chain(self.place, vault, public_key, self.verify, anchor=anchor)
+
+    def _verified(self, chain: Sequence[Manifest]) -> Verified:
+        last, objects = chain[-1], list(objects_of(chain))
         return Verified(
-            vault=vault,
+            vault=last.vault,
             number=last.number,
             sha256=last.sha256,
             taken_at=last.at,
@@ -117,8 +130,9 @@ class Checker:
             restored=False,
             logs=len(last.logs),
             events=sum(state.position for state in last.logs),
-            objects=len(list(objects_of(chain))),
-            bytes_stored=total,
+            objects=len(objects),
+            bytes_stored=sum(one.size for one in objects),
+            missing=len(last.missing),
         )
 
     def note(self, verified: Verified) -> None:

@@ -62,6 +62,15 @@ class BlobPart:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingBlob:
+    """A blob that a living record names and that could not be had, or was not what its event says (``sha256``)."""
+
+    log: str
+    blob: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogState:
     """Where a log stands: the generations that it is made of, each with the position after which it began, and
     what tells its last event from any other (``tip``). ``size`` and ``root`` are of the newest head of its log
@@ -103,6 +112,7 @@ class Manifest:
     logs: tuple[LogState, ...]
     segments: tuple[Segment, ...]
     blobs: tuple[BlobPart, ...]
+    missing: tuple[MissingBlob, ...] = ()
     sha256: str = field(default="", compare=False)
 
     def state_of(self, log: str) -> LogState | None:
@@ -155,6 +165,7 @@ def _manifest(content: dict[str, Any], sha256: str) -> Manifest:
             ),
             "segments": tuple(Segment(**one | {"object": Stored(**one["object"])}) for one in content["segments"]),
             "blobs": tuple(BlobPart(**one | {"object": Stored(**one["object"])}) for one in content["blobs"]),
+            "missing": tuple(MissingBlob(**one) for one in content["missing"]),
             "sha256": sha256,
         }
     )

@@ -8,11 +8,11 @@ from typing import Final
 from uuid import UUID
 
 from lrs.domain.errors import BackupInvalid
-from lrs.domain.events import AttachedBlob, StatementWithAttachments
+from lrs.domain.events import AttachedBlob, BlobName, StatementWithAttachments
 from lrs.ports import Blobs, Encryption, EventLog, EventRow, LogHead, ObjectPlace
 from retention.backup import layout, segments
 from retention.backup.chain import Piece
-from retention.backup.manifests import BlobPart, LogState, Segment, Stored
+from retention.backup.manifests import BlobPart, LogState, MissingBlob, Segment, Stored
 
 _PART_BYTES: Final = 16 * 1024 * 1024
 PART_BYTES_MAX: Final = 2 * _PART_BYTES
@@ -31,10 +31,12 @@ class Sink:
     encryption: Encryption
     vault: str
     run: str
+    heard: Callable[[], None] = lambda: None  # at every object: whoever waits knows that there is somebody at work
     bytes_put: int = 0
 
     def put(self, name: str, content: bytes) -> Stored:
         """Compressed, sealed and stored under a name that nothing had."""
+        self.heard()
         data = self.encryption.encrypt(content)
         self.place.put(name, data, new=True)
         self.bytes_put += len(data)
@@ -63,17 +65,18 @@ def parts(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class Packed:
-    """What came of it. ``missing`` counts blobs that events name and nobody has: swept with their owner."""
+    """What came of it. ``missing`` are blobs that living records name and that could not be had."""
 
     segments: list[Segment] = field(default_factory=list)
     blobs: list[BlobPart] = field(default_factory=list)
     events: int = 0
-    missing: int = 0
+    missing: list[MissingBlob] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class LogPacker:
-    """Packs one log. ``tenant`` is whose blobs its events name; None for the control store's log."""
+    """Packs one log. ``tenant`` is whose blobs its events name; None for the control store's log. ``named`` tells
+    which blobs a living record names: others were swept with their owner, and nobody misses them."""
 
     sink: Sink
     log: EventLog
@@ -82,6 +85,7 @@ class LogPacker:
     blobs: Blobs
     progress: Callable[[int], None]
     known: set[str]  # blobs that are stored already
+    named: Callable[[Sequence[BlobName]], set[BlobName]] = lambda _: set()
 
     def pack(self, state: LogState, after: int) -> Packed:
         """The events after a position, up to where the log stands."""
@@ -106,33 +110,43 @@ class LogPacker:
         if self.tenant is None:
             return
         for blob in attached(row):
-            if blob.name.hex() in self.known:
-                continue
-            self.known.add(blob.name.hex())
-            stored = self._blob(self.tenant, blob)
-            packed.missing += not stored
-            packed.blobs += stored
+            self._store(self.tenant, blob.name, blob.sha256, packed)
 
-    def _blob(self, tenant: str, blob: AttachedBlob) -> list[BlobPart]:
+    def pack_missing(self, missing: Sequence[MissingBlob], packed: Packed) -> None:
+        """Those that an earlier run could not have, once more."""
+        for one in missing:
+            if self.tenant is not None and one.log == self.name:
+                self._store(self.tenant, BlobName(bytes.fromhex(one.blob)), bytes.fromhex(one.sha256), packed)
+
+    def _store(self, tenant: str, name: BlobName, sha256: bytes, packed: Packed) -> None:
+        if name.hex() in self.known:
+            return
+        self.known.add(name.hex())
+        stored = self._blob(tenant, name, sha256)
+        packed.blobs += stored
+        if not stored and self.named([name]):
+            packed.missing.append(MissingBlob(self.name, name.hex(), sha256.hex()))
+
+    def _blob(self, tenant: str, blob: BlobName, sha256: bytes) -> list[BlobPart]:
         """Its parts; none where it is missing, or is not what the event says: what is damaged is not kept for
         something better."""
         hashed = hashlib.sha256()
 
         def counted() -> Iterator[bytes]:
-            for piece in self.blobs.ciphertext(tenant, blob.name):
+            for piece in self.blobs.ciphertext(tenant, blob):
                 hashed.update(piece)
                 yield piece
 
         sink = self.sink
         try:
             found = sink.put_parts(
-                counted(), lambda part: layout.blob_name(sink.vault, self.name, blob.name, part, sink.run)
+                counted(), lambda part: layout.blob_name(sink.vault, self.name, blob, part, sink.run)
             )
         except FileNotFoundError:
             return []
-        if hashed.digest() != blob.sha256:
+        if hashed.digest() != sha256:
             return []
-        return [BlobPart(one, self.name, blob.name.hex(), part) for part, one in enumerate(found)]
+        return [BlobPart(one, self.name, blob.hex(), part) for part, one in enumerate(found)]
 
 
 def attached(row: EventRow) -> tuple[AttachedBlob, ...]:

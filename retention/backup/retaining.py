@@ -7,7 +7,6 @@ together). What no manifest names, of runs that a crash cut off, goes after two 
 """
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -51,13 +50,14 @@ def _run_of(name: str) -> str:
 def sweep(place: ObjectPlace, base: Manifest, now: datetime, days: int, public_key: bytes, verify: Verify) -> int:
     """Remove what is older than the days of retention and not needed since this base; how many objects.
     BackupInvalid (then nothing was removed), StoreUnavailable."""
-    there = [
-        chains.read_one(place, base.vault, number, public_key, verify)
-        for number in chains.numbers(place, base.vault)
-    ]
-    outdated = _outdated(there, base, now - timedelta(days=days))
-    named = {one.name for manifest in there if manifest not in outdated for one in _all_of(manifest)}
-    gone = [layout.manifest_name(base.vault, one.number) for one in outdated]
+    named: set[str] = set()
+    gone: list[str] = []
+    for number in chains.numbers(place, base.vault):  # one after the other: two years of them are large
+        manifest = chains.read_one(place, base.vault, number, public_key, verify)
+        if _is_outdated(manifest, base, now - timedelta(days=days)):
+            gone.append(layout.manifest_name(base.vault, number))
+        else:
+            named.update(one.name for one in _all_of(manifest))
     for name, _ in place.list(base.vault):
         made = layout.made_at(name)
         if made is not None and made < now - timedelta(days=_UNNAMED_DAYS) and name not in named:
@@ -67,8 +67,8 @@ def sweep(place: ObjectPlace, base: Manifest, now: datetime, days: int, public_k
     return len(gone)
 
 
-def _outdated(there: Sequence[Manifest], base: Manifest, before: datetime) -> list[Manifest]:
-    return [one for one in there if one.number < base.number and datetime.fromisoformat(one.at) < before]
+def _is_outdated(one: Manifest, base: Manifest, before: datetime) -> bool:
+    return one.number < base.number and datetime.fromisoformat(one.at) < before
 
 
 def _all_of(manifest: Manifest) -> list[Stored]:

@@ -11,12 +11,15 @@
 5. Older snapshots go; after a base, all that is no longer named or needed.
 """
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
-from lrs.domain.errors import BackupInvalid, NotFound, StoreUnavailable
+from lrs.domain.errors import BackupInvalid, NotFound, StoreUnavailable, code_of
+from lrs.domain.events import BlobName
 from lrs.ports import (
     Bearing,
     Blobs,
@@ -34,21 +37,34 @@ from lrs.tenancy import Tenants
 from retention.backup import chain as chains
 from retention.backup import layout, manifests
 from retention.backup.chain import Anchor, Piece
-from retention.backup.manifests import NO_MANIFEST, LogState, Manifest, Segment, Stored, Verify
+from retention.backup.manifests import (
+    NO_MANIFEST,
+    BlobPart,
+    LogState,
+    Manifest,
+    MissingBlob,
+    Segment,
+    Stored,
+    Verify,
+)
 from retention.backup.packing import LogPacker, Packed, Sink, kept_by_base, stand
 from retention.backup.retaining import remove_older_snapshots, sweep
 
 # Hourly runs, three weeks: a restore reads so many manifests and small segments, and no more.
 RUNS_A_BASE: Final = 500
-SNAPSHOTS_KEPT: Final = 2
+# Longer than a restore may take to read what it reads: it began with one of them. A close of an epoch leaves one.
+SNAPSHOTS_KEPT: Final = 8
+_ASKED_MAX: Final = 1_000  # blobs, in one question
 _ATTEMPTS_MAX: Final = 3
 
 Progress = Callable[[int, int], None]
+log = logging.getLogger("lethe.backup")
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run stored. ``missing``: blobs that events name and that are gone, with their owner as a rule."""
+    """What a run stored. ``missing``: attachments that living records name and that are in no run, for they could
+    not be had: the next run tries again."""
 
     number: int
     at: str
@@ -66,6 +82,7 @@ class _Log:
     log: EventLog
     head: LogHead
     signed: SignedHead | None = None
+    named: Callable[[Sequence[BlobName]], set[BlobName]] = lambda _: set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +116,15 @@ class Backup:
         sink = Sink(self.place, self.encryption, vault, layout.run_name(at, secrets.token_bytes(8)))
         # 1
         last = self.last()
+        self._check_place(last)
         base = last is None or last.number % self.runs_a_base == 0
         before = self._chain(vault) if base and last else []
         logs = list(self._logs())
         stands = [self._stand(one, last) for one in logs]
         reached(1)
         # 2
-        packed = self._pack(sink, list(zip(logs, stands, strict=True)), before, progress)
+        missing = last.missing if last else ()
+        packed = self._pack(sink, list(zip(logs, stands, strict=True)), before, missing, progress)
         reached(2)
         # 3
         bearing, snapshot = self._snapshot(sink)
@@ -124,13 +143,14 @@ class Backup:
             logs=tuple(state for state, _ in stands),
             segments=tuple(packed.segments),
             blobs=tuple(packed.blobs),
+            missing=tuple(packed.missing),
         )
         manifest = self._finish(manifest)
         reached(4)
         # 5
         remove_older_snapshots(self.place, vault, SNAPSHOTS_KEPT)
         if base:
-            sweep(self.place, manifest, at, self.days, self.vault.public_key(""), self.verify)
+            self._sweep(manifest, at)
         reached(5)
         return Ran(
             manifest.number,
@@ -139,8 +159,24 @@ class Backup:
             packed.events,
             len(snapshot) + len(list(manifest.objects())),
             sink.bytes_put,
-            packed.missing,
+            len(packed.missing),
         )
+
+    def _check_place(self, last: Manifest | None) -> None:
+        """BackupInvalid for a place without a run, where the escrow knows of one: a disk that is not mounted, or
+        another place."""
+        if last is None and self.escrow is not None and chains.read_anchor(self.escrow) is not None:
+            raise BackupInvalid(
+                "LRS_BACKUP_URL holds no run, but the escrow knows of one: see that the place is there. To begin"
+                f" anew, remove {chains.ANCHOR} from the escrow"
+            )
+
+    def _sweep(self, base: Manifest, at: datetime) -> None:
+        """What is older than the days of retention. What stands in the way is said: the run is finished."""
+        try:
+            sweep(self.place, base, at, self.days, self.vault.public_key(""), self.verify)
+        except (BackupInvalid, StoreUnavailable) as error:
+            log.warning("what the backup no longer needs stays: %s", code_of(error))
 
     def _chain(self, vault: str) -> list[Manifest]:
         return chains.read_chain(self.place, vault, self.vault.public_key(""), self.verify)
@@ -160,7 +196,8 @@ class Backup:
         for row in served:
             try:
                 store = self.tenants.store(row.name)
-                yield _Log(row.id.hex, row.name, store.log, store.log.head(), store.tree.state().signed)
+                named = store.statements.named_blobs
+                yield _Log(row.id.hex, row.name, store.log, store.log.head(), store.tree.state().signed, named)
             except (NotFound, StoreUnavailable):
                 if any(one.id == row.id for one in self.tenants.list()):
                     raise
@@ -171,6 +208,7 @@ class Backup:
         sink: Sink,
         logs: Sequence[tuple[_Log, tuple[LogState, int]]],
         before: Sequence[Manifest],
+        missing: Sequence[MissingBlob],
         progress: Progress,
     ) -> Packed:
         plans = [self._plan(one, stands, before) for one, stands in logs]
@@ -182,12 +220,15 @@ class Backup:
             done += events
             progress(done, total)
 
+        sink.heard = lambda: stored(0)
         whole = Packed()
         for one, kept, state, after in plans:
-            blobs = [blob for manifest in before for blob in manifest.blobs if blob.log == one.name]
+            stored_before = [blob for manifest in before for blob in manifest.blobs if blob.log == one.name]
+            blobs = _named(stored_before, one.named)
             known = {blob.blob for blob in blobs}
-            packer = LogPacker(sink, one.log, one.name, one.tenant, self.blobs, stored, known)
+            packer = LogPacker(sink, one.log, one.name, one.tenant, self.blobs, stored, known, one.named)
             packed = packer.pack(state, after)
+            packer.pack_missing(missing, packed)
             whole.segments += [*kept, *packed.segments]
             whole.blobs += [*blobs, *packed.blobs]
             whole.events += packed.events
@@ -231,3 +272,10 @@ class Backup:
         if self.escrow is not None:
             self.escrow.put(chains.ANCHOR, Anchor(finished.number, finished.sha256, finished.at).encode())
         return finished
+
+
+def _named(parts: list[BlobPart], named: Callable[[Sequence[BlobName]], set[BlobName]]) -> list[BlobPart]:
+    """Those of blobs that a living record names: a base lets go of the others."""
+    names = [BlobName(bytes.fromhex(one)) for one in dict.fromkeys(part.blob for part in parts)]
+    living = {one.hex() for at in range(0, len(names), _ASKED_MAX) for one in named(names[at : at + _ASKED_MAX])}
+    return [part for part in parts if part.blob in living]

@@ -49,6 +49,8 @@ class BackupWorker(LeadingThread):
                 ran = self._backup.run(lambda *_: self._keep_leading())
                 self._last = datetime.fromisoformat(ran.at)
                 log.info("backup: run=%d events=%d bytes=%d", ran.number, ran.events, ran.bytes_stored)
+                if ran.missing:
+                    log.error("ATTACHMENTS ARE IN NO BACKUP: %d", ran.missing)
         except AlreadyExists:
             log.info("backup: another process was faster")
         except _Ended:
@@ -65,8 +67,12 @@ class BackupWorker(LeadingThread):
         self._leader.leads()  # renewed while a run takes its time
 
     def _due(self) -> bool:
-        if self._last is None or self._clock.now() - self._last >= self._every:
+        if self._is_over():
             # Another process may have run meanwhile.
             found = self._backup.last()
             self._last = None if found is None else datetime.fromisoformat(found.at)
-        return self._last is None or self._clock.now() - self._last >= self._every
+        return self._is_over()
+
+    def _is_over(self) -> bool:
+        """Whether the last run is long ago; or yet to come, by a clock that was ahead."""
+        return self._last is None or not timedelta() <= self._clock.now() - self._last < self._every

@@ -1,5 +1,7 @@
 """Back up, lose everything, restore: everything is as it was, on either store, whoever was killed in between."""
 
+import json
+import shutil
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,24 +9,31 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
-from lrs.bootstrap import build
+from lrs.bootstrap import build, examine
+from lrs.config import Settings
 from lrs.domain import merkle
 from lrs.domain.errors import (
+    BackupInvalid,
     InvalidRequest,
     NotEmpty,
     NotFound,
     RestoreUnfinished,
     Unauthenticated,
+    VaultRefused,
 )
+from lrs.domain.findings import Level
 from lrs.domain.generations import GenerationStarted
+from lrs.restoring import check_whole
 from retention.backup import layout
 from retention.backup.chain import numbers, read_chain, read_one
 from retention.backup.restoring import STEPS
 from retention.backup.running import Backup
 from tests.backups import Drill, attach, backup_of, events, everything, fill, new_drill, run_backup
-from tests.places import STORES
+from tests.places import STORES, unmigrated, url_of
+from tests.postgres import Databases
 from tests.subjects import ADA, ALAN, GRACE, TENANT, inside, statement
 
 RUN_STEPS = (1, 2, 3, 4, 5)
@@ -399,3 +408,112 @@ class Later:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+
+# --- attachments that could not be had -----------------------------------------------------------------------
+
+
+def test_an_attachment_that_could_not_be_read_is_said_and_had_by_the_next_run(either: Drill) -> None:
+    with either.opened() as acme:
+        sent = attach(acme, b"essay" * 100)
+        folder = either.settings.data_dir / "blobs"
+        away = folder.with_name("not-mounted")
+        folder.rename(away)
+        assert run_backup(acme).missing == 1
+        assert run_backup(acme).missing == 1  # nothing new, and not forgotten
+        assert found_by_doctor(either)["attachments"] is Level.FAIL
+        away.rename(folder)
+        assert run_backup(acme).missing == 0
+        assert "attachments" not in found_by_doctor(either)
+    settings, restored = either.restore()
+    assert (restored.blobs, restored.missing) == (1, 0)
+    with either.opened(settings) as acme:
+        answer = acme.http.get("/xapi/statements", params={"statementId": sent["id"], "attachments": "true"})
+        assert b"essay" * 100 in answer.content
+
+
+def test_nobody_misses_an_attachment_of_who_was_erased(either: Drill) -> None:
+    with either.opened() as acme:
+        attach(acme, b"essay")
+        acme.ran("erase", ADA)
+        shutil.rmtree(either.settings.data_dir / "blobs")
+        assert run_backup(acme).missing == 0
+
+
+def found_by_doctor(drill: Drill) -> dict[str, Level]:
+    """What a look finds, by its name."""
+    return {one.check: one.level for one in examine(drill.settings)}
+
+
+# --- checks --------------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_is_cut_off_leaves_no_copy_of_the_vault_that_opens(
+    either: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with either.opened() as acme:
+        acme.post(statement(ADA))
+        run_backup(acme)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    left: list[Path] = []
+
+    def progress(what: str, *_: int) -> None:
+        if what.startswith("Index") and not left:
+            left.append(Path(shutil.copytree(next(scratch.glob("lethe-check-*")), tmp_path / "left")))
+
+    assert check_whole(either.settings, either.identity, progress).restored
+    assert list(scratch.iterdir()) == []
+    # As whoever is killed leaves it, and then somebody makes it look finished.
+    note = left[0] / "keys" / "restore.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"finished": "2026-11-25T00:00:00+00:00"}))
+    assert list((left[0] / "keys").glob("epoch-*.key"))
+    with pytest.raises(VaultRefused):
+        build(Settings(data_dir=left[0] / "data", key_dir=left[0] / "keys"))
+
+
+def test_a_check_goes_on_beside_runs(either: Drill) -> None:
+    with either.opened() as acme:
+        acme.post(statement(ADA))
+        run_backup(acme)
+
+        def progress(what: str, *_: int) -> None:
+            if what == "Checking":
+                run_backup(acme)
+
+        verified = check_whole(either.settings, either.identity, progress)
+    assert (verified.number, verified.restored) == (1, True)
+
+
+# --- places --------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_that_is_not_where_it_was_is_not_begun_anew(either: Drill) -> None:
+    with either.opened() as acme:
+        run_backup(acme)
+        place = Path(either.backup_url)
+        place.rename(place.with_name("not-mounted"))
+        place.mkdir()
+        with pytest.raises(BackupInvalid, match="the escrow knows"):
+            run_backup(acme)
+        (Path(either.escrow_url) / "backup.json").unlink()
+        assert run_backup(acme).number == 1
+
+
+def test_a_database_of_another_release_is_not_touched_by_a_restore_that_refuses_it(
+    databases: Databases, tmp_path: Path
+) -> None:
+    drill = new_drill(tmp_path / "drill", "sqlite", lambda: databases)
+    with drill.opened() as acme:
+        run_backup(acme)
+    place = unmigrated(tmp_path / "other" / "data", databases)
+    with psycopg.connect(url_of(place, "database_url"), autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA tenant_globex")
+        connection.execute("CREATE TABLE tenant_globex.migration (one INT, version BIGINT)")
+    with pytest.raises(NotEmpty):
+        drill.restore(place)
+    for name in ("database_url", "vault_url"):
+        with psycopg.connect(url_of(place, name)) as connection:
+            made = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'lethe%'").fetchall()
+        assert made == []

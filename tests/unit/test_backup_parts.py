@@ -24,8 +24,8 @@ from retention.backup import chain as chains
 from retention.backup import checking, layout, manifests, segments
 from retention.backup.chain import Piece
 from retention.backup.checking import check_objects, last_verified
-from retention.backup.manifests import BlobPart, LogState, Manifest, Segment, Stored
-from retention.backup.packing import LogPacker, Sink, attached, kept_by_base, stand, tip
+from retention.backup.manifests import BlobPart, LogState, Manifest, MissingBlob, Segment, Stored
+from retention.backup.packing import LogPacker, Packed, Sink, attached, kept_by_base, stand, tip
 from retention.backup.restoring import Note, Restore
 from retention.backup.retaining import remove_older_snapshots
 from retention.backup.running import Backup
@@ -167,10 +167,20 @@ def test_a_blob_that_is_gone_or_damaged_is_counted_and_not_stored(tmp_path: Path
     log = FakeLog([one._replace(position=n) for n, one in enumerate(rows, start=1)])
     sink = Sink(open_place(str(tmp_path), "test"), Plain(), VAULT, RUN)
     blobs = cast("Any", FakeBlobs({there: b"data", damaged: b"other"}))
-    packed = LogPacker(sink, log, "log", "acme", blobs, lambda _: None, set()).pack(
-        LogState("log", ((1, 0),), 4, 0, ""), 0
-    )
-    assert ([one.blob for one in packed.blobs], packed.missing, packed.events) == ([there.hex()], 2, 4)
+    packer = LogPacker(sink, log, "log", "acme", blobs, lambda _: None, set(), named=set)
+    packed = packer.pack(LogState("log", ((1, 0),), 4, 0, ""), 0)
+    assert ([one.blob for one in packed.blobs], packed.events) == ([there.hex()], 4)
+    assert [one.blob for one in packed.missing] == [gone.hex(), damaged.hex()]
+    # Whoever comes later tries again, and only what somebody living still names is missed.
+    again = FakeBlobs({gone: b"data"})
+    later = LogPacker(sink, log, "log", "acme", cast("Any", again), lambda _: None, set())
+    tried = Packed()
+    other = MissingBlob("another", gone.hex(), "00")
+    later.pack_missing([*packed.missing, other], tried)
+    assert ([one.blob for one in tried.blobs], tried.missing) == ([gone.hex()], [])
+    nobodys = LogPacker(sink, log, layout.CONTROL, None, cast("Any", again), lambda _: None, set())
+    nobodys.pack_missing([MissingBlob(layout.CONTROL, gone.hex(), "00")], tried)
+    assert len(tried.blobs) == 1
 
 
 def test_an_event_that_can_not_be_read_names_no_blob() -> None:
@@ -212,7 +222,11 @@ class LeavingTenants:
     def store(self, name: str) -> Any:
         """A store; none of the second."""
         if name == "acme":
-            return SimpleNamespace(log=FakeLog(), tree=SimpleNamespace(state=lambda: SimpleNamespace(signed=None)))
+            return SimpleNamespace(
+                log=FakeLog(),
+                tree=SimpleNamespace(state=lambda: SimpleNamespace(signed=None)),
+                statements=SimpleNamespace(named_blobs=set),
+            )
         if self.leaves:
             self.served.pop()
         raise StoreUnavailable("this tenant's store is missing")

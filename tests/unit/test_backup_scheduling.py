@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from eventsourcing.persistence import OperationalError
 
+from lrs.cli.backup import _try
 from lrs.domain.errors import AlreadyExists, StoreUnavailable
 from lrs.leading import Leader
 from retention.backup import scheduling
@@ -33,6 +35,7 @@ class FakeBackup:
     at: datetime | None = None
     runs: int = 0
     error: Exception | None = None
+    missing: int = 0
     ran: threading.Event = field(default_factory=threading.Event)
 
     def last(self) -> Made | None:
@@ -48,7 +51,7 @@ class FakeBackup:
         self.runs += 1
         self.at = self.clock.now()
         self.ran.set()
-        return Ran(self.runs, self.at.isoformat(), True, 1, 1, 1, 0)
+        return Ran(self.runs, self.at.isoformat(), True, 1, 1, 1, self.missing)
 
 
 class FakeLeader:
@@ -98,6 +101,35 @@ def test_a_service_that_is_started_again_runs_no_sooner() -> None:
     backup.at = backup.clock.now()
     assert work.round()
     assert backup.runs == 0
+
+
+def test_a_run_that_is_yet_to_come_by_a_clock_that_was_ahead_stops_nothing() -> None:
+    backup = FakeBackup(FakeClock(START), at=START + timedelta(days=365))
+    assert worker(backup, FakeLeader()).round()
+    assert backup.runs == 1
+
+
+def test_attachments_that_are_in_no_backup_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    backup = FakeBackup(FakeClock(START))
+    backup.missing = 3
+    with caplog.at_level(logging.ERROR):
+        assert worker(backup, FakeLeader()).round()
+    assert caplog.messages == ["ATTACHMENTS ARE IN NO BACKUP: 3"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OperationalError("somebody's words"), "OperationalError"),
+        (OSError("somebody's words"), "OSError"),
+        (StoreUnavailable("the place does not answer"), "the place does not answer [store-unavailable]"),
+    ],
+)
+def test_a_machine_of_its_own_outlives_an_outage(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _try(cast("Backup", FakeBackup(FakeClock(START), error=error)))
+    assert capsys.readouterr().err == f"lrs: no backup was made: {said}\n"
 
 
 def test_a_failure_is_said_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -91,6 +91,14 @@ def test_damage(count: int, level: Level) -> None:
             Backups(configured=True, made_at=NOW - timedelta(minutes=91), verified_at=NOW - timedelta(days=32)),
             {"backup": Level.FAIL, "backup verified": Level.WARN},
         ),
+        (
+            Backups(configured=True, made_at=NOW + timedelta(days=1), verified_at=NOW + timedelta(seconds=5)),
+            {"backup": Level.FAIL, "backup verified": Level.OK},
+        ),
+        (
+            Backups(configured=True, made_at=NOW, verified_at=NOW, missing=2),
+            {"backup": Level.OK, "backup verified": Level.OK, "attachments": Level.FAIL},
+        ),
     ],
 )
 def test_backups(known: Backups, expected: dict[str, Level]) -> None:

@@ -70,7 +70,7 @@ class Objects:
 def open_place(url: str, setting: str) -> Objects:
     """The place that a setting names: a folder, or ``s3://bucket/prefix``. InvalidRequest for what is neither."""
     if "://" not in url:
-        folder = Path(url).absolute()
+        folder = Path(url).resolve()  # two ways to one folder are one place
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
