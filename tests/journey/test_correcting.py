@@ -157,6 +157,15 @@ def test_an_export_is_corrected_and_says_that_it_was(acme: Inside) -> None:
     assert {one["agent"]["mbox"] for one in content["documents"]} == {NEW["mbox"]}
 
 
+def test_an_export_is_made_when_a_corrected_person_is_spelled_a_new_way(acme: Inside) -> None:
+    """Corrections and agent objects are numbered by one stream; only the latter are agents."""
+    filled(acme)
+    acme.request("correct", ADA, name="Ada King")
+    acme.post(statement(ADA | {"name": "Ada B."}))
+    content = acme.exported(acme.ran("export", ADA))
+    assert {(one.get("name"), one["mbox"]) for one in content["agents"]} == {("Ada King", OLD_MBOX)}
+
+
 def test_an_identifier_of_somebody_else_is_refused_and_nothing_changes(acme: Inside) -> None:
     filled(acme)
     before = acme.found_by(ADA)
