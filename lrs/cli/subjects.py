@@ -103,7 +103,7 @@ def restrict_subject(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let nobody read what is held on a person, and destroy nothing, until it is lifted."""
+    """Let nobody read what is held on a person, and let none of it expire, until it is lifted."""
     _decide(tenant, Kind.RESTRICT, agent, reason, as_json, lift=lift)
 
 

@@ -1,4 +1,5 @@
-"""Restriction and legal hold: nobody reads and nothing is destroyed, until that ends; and then it is as before."""
+"""Restriction and legal hold: nobody reads, nothing expires, nothing is destroyed, until that ends; and then it is
+as before."""
 
 import json
 from collections.abc import Callable, Sequence
