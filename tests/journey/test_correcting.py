@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import RecordConflictError
 
+from lrs.adapters.vault.fence import Fenced
+from lrs.adapters.vault.known import Known
 from lrs.adapters.vault.vault import KeyVault
 from lrs.application import LetheApplication
 from lrs.bootstrap import build
@@ -164,6 +166,29 @@ def test_an_export_is_made_when_a_corrected_person_is_spelled_a_new_way(acme: In
     acme.post(statement(ADA | {"name": "Ada B."}))
     content = acme.exported(acme.ran("export", ADA))
     assert {(one.get("name"), one["mbox"]) for one in content["agents"]} == {("Ada King", OLD_MBOX)}
+
+
+def test_a_correction_of_one_person_costs_pages_of_others_no_look_at_the_fence(
+    acme: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graces = statement(GRACE)
+    acme.post(statement(ADA), graces)
+    look, looks = Fenced._look, list[None]()
+
+    def counted(fenced: Fenced) -> Known:
+        looks.append(None)
+        return look(fenced)
+
+    def looks_at(one: Json) -> int:
+        for _ in range(2):  # the first one fills what the fence's last move emptied
+            looks.clear()
+            assert acme.get(one).status_code == 200
+        return len(looks)
+
+    monkeypatch.setattr(Fenced, "_look", counted)
+    before = looks_at(graces)
+    acme.request("correct", ADA, name="Ada King")
+    assert before == looks_at(graces) > 0
 
 
 def test_an_identifier_of_somebody_else_is_refused_and_nothing_changes(acme: Inside) -> None:
