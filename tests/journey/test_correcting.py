@@ -415,6 +415,30 @@ def test_a_correction_goes_on_while_the_fence_moves(acme: Inside, times: int, do
     assert asked.status == ("done" if done else "running")
 
 
+class Ending(Restless):
+    """The same, and it moves because the person's erasure begins."""
+
+    def read(self, tenant: str) -> Any:
+        """Itself is the reading."""
+        self.tenant = tenant
+        return super().read(tenant)
+
+    def enter(self, *args: Any) -> None:
+        """Stale."""
+        self._vault.begin_erasure(self.tenant, args[0])
+        super().enter(*args)
+
+
+def test_a_new_identifier_into_which_an_erasure_comes_is_refused(acme: Inside) -> None:
+    filled(acme)
+    vault: Any = Ending(acme.system.vault, 1)
+    rights = replace(acme.system.rights, decider=replace(acme.system.rights.decider, vault=vault))
+    asked = rights.open(
+        acme.tenant, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=Correction.of(None, NEW)
+    )
+    assert (asked.status, asked.detail["code"]) == ("refused", "erasure-begun")
+
+
 class Crash(BaseException):
     """The process is gone: nothing catches this."""
 
