@@ -136,7 +136,8 @@ def _add_openings(router: APIRouter, services: Services) -> None:
         "/restrict", status_code=202, operation_id="request-restriction", openapi_extra=_schema(Restriction)
     )
     async def restrict(request: Request) -> Response:
-        """Let nobody read what is held on a person, and destroy nothing, until it is lifted (GDPR article 18)."""
+        """Let nobody read what is held on a person, and let none of it expire, until it is lifted (GDPR article
+        18). An erasure that is asked for is carried out."""
         return await _open(request, services, Kind.RESTRICT)
 
     @router.post("/correct", status_code=202, operation_id="request-correction", openapi_extra=_schema(Renaming))

@@ -3,8 +3,8 @@
 1. The bodies of a page are opened in one go.
 2. The agent objects that they refer to are fetched (ciphertext is cached, it never changes) and opened in one go.
 3. People are put back in their places; who was erased or may not be read is the placeholder. Over who was
-   corrected lies the correction in force: who was is known with the reading of the fence, at no cost where none
-   was.
+   corrected lies the correction in force: who was is known with the reading of the fence, at no cost where none of
+   them was.
 4. What the row and the credential say (id, stored, version, authority, timestamp) is put in.
 
 A body that does not open is left to the caller with its outcome; Corrupt and Unavailable are never passed over.
@@ -103,7 +103,7 @@ class Opener:
         wanted, items = self._items(store, refs)
         outcomes, corrected = self._vault.open_corrected(store.tenant, items)
         agents = {ref: _agent(outcome) for ref, outcome in zip(wanted, outcomes, strict=True)}
-        return self._corrected(store, agents, corrected) if corrected else agents
+        return self._corrected(store, agents, corrected)
 
     def agents_as_sent(
         self, store: TenantStore, refs: Iterable[AgentRef]
@@ -130,6 +130,8 @@ class Opener:
     ) -> dict[AgentRef, dict[str, Any] | None]:
         """With the corrections in force laid over them."""
         refs = {ref[0]: (ref[0], corrected[ref[0]]) for ref in agents if ref[0] in corrected}
+        if not refs:  # nobody of these: the fence need not be read once more
+            return agents
         found = self._corrections(store, refs)
         for ref, agent in agents.items():
             if agent is not None and ref[0] in refs:

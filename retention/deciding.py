@@ -27,6 +27,8 @@ from lrs.ports import Clock, StaleFence, Vault
 from lrs.tenancy import Tenants
 from retention.sealing import seal_for
 
+NOBODY = "nobody is known by this identifier"
+_TOO_LATE = "the person's erasure has begun"
 # The fence moves, and agent objects are sealed, while a correction is on its way.
 _ATTEMPTS_MAX = 50
 
@@ -47,42 +49,54 @@ class Decider:
         if request.kind is Kind.RESTRICT:
             restricted = not request.detail["lift"]
             stand = self.vault.take(tenant, request.subjects, lambda one: one.restrict(restricted=restricted))
-            _check_not_too_late(stand)
-            return {"subjects_restricted" if restricted else "subjects_lifted": len(stand)}, ()
+            return _counted("subjects_restricted" if restricted else "subjects_lifted", stand), ()
         held = request.kind is Kind.HOLD
         stand = self.vault.take(tenant, request.subjects, lambda one: one.hold(held=held))
-        _check_not_too_late(stand)
+        if not stand:  # a mistyped address must not pass for a hold
+            raise NotFound(NOBODY)
         waiting = frozenset[UUID]().union(*(one.waiting for one in stand)) if held else ()
-        return {"subjects_held" if held else "subjects_released": len(stand)}, tuple(waiting)
+        return _counted("subjects_held" if held else "subjects_released", stand), tuple(waiting)
 
     # --- corrections -----------------------------------------------------------------------------------------
 
     def sealed(
         self, tenant: str, request: UUID, subjects: Sequence[UUID], correction: Correction
     ) -> Sealed | None:
-        """What a request asks to be corrected, kept with the person; about nobody, nothing is. InvalidRequest."""
+        """What a request asks to be corrected, kept with the person, of several with the first about whom anything
+        may be written; about nobody, nothing is. InvalidRequest."""
         if correction.to is not None and len(subjects) > 1:
             raise InvalidRequest("to: one person can be given a new identifier, and these are several")
-        if not subjects:
-            return None
-        return seal_for(self.vault, tenant, subjects[0], _content_place(request), correction.pack())
+        place, packed = _content_place(request), correction.pack()
+        sealed = (seal_for(self.vault, tenant, one, place, packed) for one in subjects)
+        return next((one for one in sealed if one is not None), None)
 
     def _correct(self, tenant: str, request: DataSubjectRequest) -> dict[str, Any]:
+        if not request.subjects:
+            raise NotFound(NOBODY)
         if request.content is None:
-            raise NotFound("nobody is known by this identifier")
+            raise ErasureBegun(_TOO_LATE)
         asked = self._opened(tenant, _content_place(request.id), request.content)
+        stand: list[Standing] = []
         for subject in request.subjects:
-            if asked.identifier is not None:
-                self._enter(tenant, subject, asked.identifier)
-            number = self._recorded(tenant, subject, request.id, asked)
-            _check_not_too_late(self.vault.take(tenant, [subject], methodcaller("correct", number)))
-        return {"subjects_corrected": len(request.subjects)}
+            try:
+                stand += self._correct_one(tenant, subject, request.id, asked)
+            except ErasureBegun:
+                stand += self.vault.standings(tenant, [subject])
+        return _counted("subjects_corrected", stand)
+
+    def _correct_one(self, tenant: str, subject: UUID, request: UUID, asked: Correction) -> list[Standing]:
+        """Steps 1 to 3; how the person stands then."""
+        if asked.identifier is not None:
+            self._enter(tenant, subject, asked.identifier)
+        number = self._recorded(tenant, subject, request, asked)
+        return self.vault.take(tenant, [subject], methodcaller("correct", number))
 
     def _enter(self, tenant: str, subject: UUID, identifier: Identifier) -> None:
         """Step 1."""
         for _ in range(_ATTEMPTS_MAX):
             reading = self.vault.read(tenant)
-            _check_not_too_late(self.vault.standings(tenant, [subject]))
+            if any(one.ending for one in self.vault.standings(tenant, [subject])):
+                raise ErasureBegun(_TOO_LATE)
             try:
                 return reading.enter(subject, identifier)
             except StaleFence:
@@ -104,7 +118,7 @@ class Decider:
             place = correction_place((subject, known.version + 1))
             sealed = seal_for(self.vault, tenant, subject, place, asked.after(before).pack())
             if sealed is None:
-                raise ErasureBegun("the person's erasure has begun")
+                raise ErasureBegun(_TOO_LATE)
             known.correct(request, sealed, at)
             try:
                 application.save(known)
@@ -121,13 +135,17 @@ class Decider:
             raise KeyStoreUnavailable("the vault can not be reached")
         if isinstance(outcome, Corrupt):
             raise EventCorrupt("a stored correction does not open")
-        raise ErasureBegun("the person's erasure has begun")
+        raise ErasureBegun(_TOO_LATE)
 
 
 def _content_place(request: UUID) -> Place:
     return Place(request, 2, "content", DataSubjectRequest.Specified.TOPIC)
 
 
-def _check_not_too_late(stand: Sequence[Standing]) -> None:
-    if stand and all(one.ending for one in stand):
-        raise ErasureBegun("the person's erasure has begun")
+def _counted(name: str, stand: Sequence[Standing]) -> dict[str, int]:
+    """Of how many people it was done and, where it is so, for how many it came too late. ErasureBegun where it
+    did for all."""
+    late = sum(one.ending for one in stand)
+    if late and late == len(stand):
+        raise ErasureBegun(_TOO_LATE)
+    return {name: len(stand) - late} | ({"subjects_too_late": late} if late else {})

@@ -264,9 +264,11 @@ class _Records:
     kept: tuple[DocumentRow, ...]
 
     def agents(self) -> list[dict[str, Any]]:
-        """Every agent object that named the person, as it was sent."""
-        last = self.store.statements.newest_agents(self.subjects)
-        refs = [(subject, number) for subject, newest in last.items() for number in range(2, newest + 1)]
+        """Every agent object that named the person, the correction in force laid over it."""
+        events = self.store.statements.streams(self.subjects)
+        # By their topic: a correction has its number on the same stream.
+        sealed = [one for one in events if one.topic == Subject.AgentSealed.TOPIC]
+        refs = sorted((cast("UUID", one.originator_id), one.originator_version) for one in sealed)
         return [agent for agent in self.opener.agents(self.store, refs).values() if agent is not None]
 
     def statements(self) -> Iterator[dict[str, Any]]:

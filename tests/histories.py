@@ -259,7 +259,7 @@ class History:
         spelled = "'\\x{}'" if self.system.settings.database_url else "x'{}'"
         listed = ",".join(spelled.format(one.hex) for one in self.held)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(expiring, "_NOT_HELD", f" AND subject NOT IN ({listed})" if listed else "")
+            patch.setattr(expiring, "_NOT_KEPT", f" AND subject NOT IN ({listed})" if listed else "")
             yield
 
     def beside(self, events: int) -> None:

@@ -17,15 +17,19 @@ from lrs.bootstrap import System, verify
 from lrs.cli.output import AgentJson, AsJson, TenantName, exit_codes, opened_system, out, show
 from lrs.domain.agents import Identifier
 from lrs.domain.corrections import Correction
-from lrs.domain.errors import Failed, InvalidRequest, LogConflict, Refused
+from lrs.domain.errors import Failed, InvalidRequest, LogConflict, NotFound, Refused
 from lrs.domain.requests import Kind, Status
 from retention.certificates import LOG, check_certificate, parse_public_key
+from retention.deciding import NOBODY
 from retention.page.certificate import certificate_page
 from retention.rights import described
 
 _REQUEST_POLL_SECONDS = 0.2
 # All that is held on a person is for whoever asked, not for every user of this machine.
 _PRIVATE = 0o600
+
+# What there is nothing of is exported and erased; all else, of a mistyped address, must not pass for done.
+_OF_NOBODY = frozenset({Kind.EXPORT, Kind.ERASE})
 
 subjects = typer.Typer(help="Data-subject rights.", no_args_is_help=True)
 
@@ -103,7 +107,7 @@ def restrict_subject(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let nobody read what is held on a person, and destroy nothing, until it is lifted."""
+    """Let nobody read what is held on a person, and let none of it expire, until it is lifted."""
     _decide(tenant, Kind.RESTRICT, agent, reason, as_json, lift=lift)
 
 
@@ -198,6 +202,8 @@ def _run_request(
         if system.rights.run_next(tenant, opened.id) is None:
             time.sleep(_REQUEST_POLL_SECONDS)
         request = system.rights.get(tenant, opened.id)
+    if not request.subjects and kind not in _OF_NOBODY:
+        raise NotFound(NOBODY)
     content = described(request)
     if request.status is Status.FAILED:
         raise Failed("the request failed: the service's log says where")

@@ -9,7 +9,7 @@
     erased    -                                                                        no      a new subject
 
     flag         set and taken away     while it is set
-    restricted   live, pending          no reads; writes as ever; nothing is destroyed
+    restricted   live, pending          no reads; writes as ever; no retention ends
     held         live, pending          no erasure begins or waits, no retention ends
 
 The vault decides the state, for it must hold in every process at once; this aggregate records what happened.

@@ -429,6 +429,26 @@ def test_a_destroyed_key_put_back_stays_destroyed_and_seals_nothing(
             instance.read(TENANT).digest(subject, TEXT)
 
 
+def test_a_key_put_back_and_destroyed_again_stands_in_the_ledger_once(vault: KeyVault, place: VaultPlace) -> None:
+    """Twice it would be in the mirror, and the vault would never start again."""
+    ada, bob = person(vault), person(vault, "bob")
+    hers = sealed(vault, ada, category=LEARNING, period="2025")
+    (kid,) = vault.kids(hers[1])
+    kept = {"data_key": [row for row in place.copy()["data_key"] if row[4] == kid]}
+    assert [one.kids for one in vault.expire(TENANT, LEARNING, "2025", AT)] == [(kid,)]
+    put_back(place, kept)
+    assert list(vault.expire(TENANT, LEARNING, "2025", AT)) == []
+    assert vault.periods(TENANT, LEARNING) == {}
+    put_back(place, kept)
+    his = sealed(vault, bob, category=LEARNING, period="2025")
+    assert [one.kids for one in vault.expire(TENANT, LEARNING, "2025", AT)] == [vault.kids(his[1])]
+    put_back(place, kept)
+    assert kid not in erase(vault, ada).kids
+    for instance in (vault, place.open()):
+        assert [opened(instance, item) for item in (hers, his)] == [Expired()] * 2
+        assert instance.living_keys(TENANT, ada) == 0
+
+
 STRUCK_OUT = [
     "DELETE FROM ledger WHERE subject = :ada",
     "DELETE FROM destroyed_key WHERE sequence = (SELECT sequence FROM ledger WHERE subject = :ada)",

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from lrs.adapters.signatures import verify
+from lrs.adapters.vault import proving
 from lrs.adapters.vault.closing import VaultEpochs
 from lrs.adapters.vault.epochs import EpochKeys
 from lrs.adapters.vault.vault import KeyVault
@@ -597,6 +598,22 @@ def test_a_damaged_key_stops_a_close_and_loses_nothing(vault: KeyVault, place: V
     place.edit("UPDATE data_key SET wrapped = :good WHERE wrapped = :bad", bad=bytes(len(row[0])), good=row[0])
     close_epoch(vault)
     assert opened(vault, item) == Plain(TEXT)
+
+
+def test_a_damaged_key_of_a_canary_stops_a_close(
+    vault: KeyVault, place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was destroyed only some keys are opened, and a canary's may be none of them."""
+    monkeypatch.setattr(proving, "_CANARIES_MAX", 1)
+    looked_at, canary = sorted((person(vault), person(vault, "bob")), key=lambda one: one.bytes)
+    epochs = VaultEpochs(vault)
+    epochs.prepare()
+    epochs.turn(AT, Nothing)
+    place.edit("DELETE FROM directory WHERE subject = :who", who=looked_at.bytes)
+    epochs.check(1, Nothing)
+    place.edit("UPDATE data_key SET wrapped = kid WHERE subject = :who", who=canary.bytes)
+    with pytest.raises(VaultRefused):
+        epochs.check(1, Nothing)
 
 
 def test_an_epochs_key_is_never_destroyed_while_it_is_open_or_the_copy_does_not_open(

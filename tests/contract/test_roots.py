@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lrs.adapters.vault.closing import VaultEpochs
 from lrs.adapters.vault.roots import RootKey
 from lrs.adapters.vault.transit import Transit, token_of
 from lrs.adapters.vault.wrapping import WrappedKeyInvalid, new_wrapping_key, unwrap, wrap
@@ -16,7 +17,7 @@ from lrs.domain.errors import InvalidRequest, KeyStoreUnavailable, LetheError, V
 from lrs.domain.sealing import Erased, Plain
 from lrs.ports import RootProvider
 from tests.transit import TOKEN, TransitServer, transit_server
-from tests.vaults import TENANT, TEXT, SqlitePlace, VaultPlace, close_epoch, erase, opened, person, sealed
+from tests.vaults import AT, TENANT, TEXT, SqlitePlace, VaultPlace, close_epoch, erase, opened, person, sealed
 
 KEY = bytes(range(64))
 WEEK = 7 * 24 * 3600
@@ -228,3 +229,23 @@ def test_a_root_key_is_left_for_the_transit_engine_at_the_next_close(
     place.provider, place.root_key = None, base64.b64encode(bytes(32)).decode()
     with pytest.raises(VaultRefused, match="LRS_ROOT_PROVIDER"):
         place.open()
+
+
+def test_a_close_that_died_after_the_key_was_destroyed_says_whose_it_was(tmp_path: Path) -> None:
+    """Also in the first one after a move to another provider: the present one did not wrap it."""
+    place = SqlitePlace(tmp_path, base64.b64encode(bytes(32)).decode())
+    place.open().create_tenant(TENANT)
+    place.close()
+    place.provider = FakeKms()
+    epochs = VaultEpochs(vault := place.open())
+    with epochs.alone():
+        epochs.prepare()
+        epochs.turn(AT, lambda *_: None)
+        epochs.check(1, lambda *_: None)
+        vault.keys.destroy(1)
+    place.close()
+    epochs = VaultEpochs(place.open())
+    with epochs.alone():
+        epochs.destroy(1, lambda: AT)
+    (closed,) = epochs.standing().closed
+    assert (closed.provider, closed.destruction_seconds, closed.destroyed_at) == ("environment", 0, AT)

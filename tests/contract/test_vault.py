@@ -10,7 +10,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from lrs.adapters.vault import expiring
+from lrs.adapters.vault import expiring, reading
+from lrs.adapters.vault.reading import directory_place
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import KeyStoreUnavailable, LimitExceeded, NotFound
 from lrs.domain.sealing import (
@@ -156,6 +157,21 @@ def sha1_of(identifier: Identifier) -> Identifier:
 def test_an_mbox_is_known_by_its_sha1_too(vault: Vault) -> None:
     subject = person(vault)
     assert vault.read(TENANT).enrol([sha1_of(mbox("ada"))]) == {sha1_of(mbox("ada")): subject}
+
+
+def test_an_identifier_is_sealed_for_the_place_where_it_is_opened(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One function says where, for who seals and for who opens."""
+    asked: list[tuple[UUID, str]] = []
+
+    def place_of(subject: UUID, kind: str) -> Place:
+        asked.append((subject, kind))
+        return directory_place(subject, kind)
+
+    monkeypatch.setattr(reading, "directory_place", place_of)
+    subject = person(vault)
+    assert asked == [(subject, "mbox"), (subject, "mbox_sha1sum")]
 
 
 def test_a_sha1_is_known_by_its_mbox_too(vault: Vault) -> None:

@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import RecordConflictError
 
+from lrs.adapters.vault.fence import Fenced
+from lrs.adapters.vault.known import Known
 from lrs.adapters.vault.vault import KeyVault
 from lrs.application import LetheApplication
 from lrs.bootstrap import build
@@ -155,6 +157,38 @@ def test_an_export_is_corrected_and_says_that_it_was(acme: Inside) -> None:
     assert content["corrections"][1].keys() == {"at", "request", "corrected"}
     assert content["corrections"][1]["request"] == second["id"]
     assert {one["agent"]["mbox"] for one in content["documents"]} == {NEW["mbox"]}
+
+
+def test_an_export_is_made_when_a_corrected_person_is_spelled_a_new_way(acme: Inside) -> None:
+    """Corrections and agent objects are numbered by one stream; only the latter are agents."""
+    filled(acme)
+    acme.request("correct", ADA, name="Ada King")
+    acme.post(statement(ADA | {"name": "Ada B."}))
+    content = acme.exported(acme.ran("export", ADA))
+    assert {(one.get("name"), one["mbox"]) for one in content["agents"]} == {("Ada King", OLD_MBOX)}
+
+
+def test_a_correction_of_one_person_costs_pages_of_others_no_look_at_the_fence(
+    acme: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graces = statement(GRACE)
+    acme.post(statement(ADA), graces)
+    look, looks = Fenced._look, list[None]()
+
+    def counted(fenced: Fenced) -> Known:
+        looks.append(None)
+        return look(fenced)
+
+    def looks_at(one: Json) -> int:
+        for _ in range(2):  # the first one fills what the fence's last move emptied
+            looks.clear()
+            assert acme.get(one).status_code == 200
+        return len(looks)
+
+    monkeypatch.setattr(Fenced, "_look", counted)
+    before = looks_at(graces)
+    acme.request("correct", ADA, name="Ada King")
+    assert before == looks_at(graces) > 0
 
 
 def test_an_identifier_of_somebody_else_is_refused_and_nothing_changes(acme: Inside) -> None:
@@ -379,6 +413,30 @@ def test_a_correction_goes_on_while_the_fence_moves(acme: Inside, times: int, do
     correction = Correction.of(None, NEW)
     asked = rights.open(acme.tenant, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=correction)
     assert asked.status == ("done" if done else "running")
+
+
+class Ending(Restless):
+    """The same, and it moves because the person's erasure begins."""
+
+    def read(self, tenant: str) -> Any:
+        """Itself is the reading."""
+        self.tenant = tenant
+        return super().read(tenant)
+
+    def enter(self, *args: Any) -> None:
+        """Stale."""
+        self._vault.begin_erasure(self.tenant, args[0])
+        super().enter(*args)
+
+
+def test_a_new_identifier_into_which_an_erasure_comes_is_refused(acme: Inside) -> None:
+    filled(acme)
+    vault: Any = Ending(acme.system.vault, 1)
+    rights = replace(acme.system.rights, decider=replace(acme.system.rights.decider, vault=vault))
+    asked = rights.open(
+        acme.tenant, Kind.CORRECT, [Identifier("mbox", OLD_MBOX)], correction=Correction.of(None, NEW)
+    )
+    assert (asked.status, asked.detail["code"]) == ("refused", "erasure-begun")
 
 
 class Crash(BaseException):

@@ -185,6 +185,30 @@ def test_who_is_held_keeps_what_was_said_together_with_others(acme: Inside, syst
     history.recorder.close()
 
 
+@pytest.mark.parametrize(("kind", "ending"), [("restrict", ("restrict", True)), ("hold", ("release", False))])
+def test_nothing_expires_of_who_is_restricted_or_held_until_that_ends(
+    acme: Inside, kind: str, ending: tuple[str, bool]
+) -> None:
+    """Whoever wants the processing restricted, or the data kept for a claim, opposes its erasure (GDPR article
+    18(1)(b) and (c))."""
+    hers, others = statement(ADA), statement(GRACE)
+    received(acme, 2023, hers, others)
+    month = exchanged(acme, 2023, 3, ADA)
+    keeps(acme, learning=700, exchange=90)
+    acme.request(kind, ADA)
+    wanted = [due("learning", "2023", 1, 1)]
+    assert run(acme, "retention", "run", "--dry-run")["expired"] == wanted
+    assert run(acme, "retention", "run")["expired"] == wanted
+    ended, lift = ending
+    acme.request(ended, ADA, **({"lift": True} if lift else {}))
+    assert [acme.get(one).status_code for one in (hers, others)] == [200, 404]
+    assert outcome(acme, month) != Expired()
+    assert acme.rebuilt_same()
+    wanted = [due("learning", "2023", 1, 1), due("exchange", "2023-03", 1, 1)]
+    assert run(acme, "retention", "run")["expired"] == wanted
+    assert (acme.get(hers).status_code, outcome(acme, month)) == (404, Expired())
+
+
 def test_attachments_expire_and_leave_their_statement(acme: Inside) -> None:
     old, new = statement(ADA, context={"instructor": GRACE}), statement(ADA)
     received_with_file(acme, 2023, old)

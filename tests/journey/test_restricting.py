@@ -1,4 +1,5 @@
-"""Restriction and legal hold: nobody reads and nothing is destroyed, until that ends; and then it is as before."""
+"""Restriction and legal hold: nobody reads, nothing expires, nothing is destroyed, until that ends; and then it is
+as before."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,14 +9,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import OperationalError
+from typer.testing import CliRunner
 
 from lrs.bootstrap import System
+from lrs.cli.root import app
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import KeyStoreUnavailable
 from lrs.domain.requests import Kind
 from lrs.opening import Opened, Opener
 from lrs.ports import Recorded, TenantStore, Vault
 from tests.kept import Resource, names
+from tests.places import environment
 from tests.subjects import (
     ADA,
     COURSE,
@@ -327,6 +331,43 @@ def test_a_hold_that_comes_too_late_says_so(acme: Inside) -> None:
     for kind in ("hold", "restrict"):
         state = acme.request(kind, ADA)
         assert (state["status"], state["detail"]["code"]) == ("refused", "erasure-begun")
+
+
+@pytest.mark.parametrize("kind", ["hold", "release"])
+def test_nobody_is_held_where_nobody_is_known(acme: Inside, kind: str) -> None:
+    """A mistyped address must not pass for a hold: what it was to protect would be erased."""
+    acme.post(statement(ADA))
+    state = acme.request(kind, agent("adda"))
+    assert (state["status"], state["known"], state["detail"]) == ("refused", False, {"code": "not-found"})
+
+
+@pytest.mark.parametrize(
+    "command", [("hold",), ("release",), ("restrict",), ("restrict", "--lift"), ("correct", "--name", "X")]
+)
+def test_the_command_line_says_that_nobody_is_known(acme: Inside, command: tuple[str, ...]) -> None:
+    acme.post(statement(ADA))
+    who = ("--tenant", acme.tenant, "--agent", json.dumps(agent("adda")))
+    said = CliRunner().invoke(app, ["subject", *command, *who], env=environment(acme.system.settings))
+    assert (said.exit_code, "nobody is known by this identifier [not-found]" in said.output) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "count"),
+    [
+        ("hold", {}, "subjects_held"),
+        ("release", {}, "subjects_released"),
+        ("restrict", {}, "subjects_restricted"),
+        ("restrict", {"lift": True}, "subjects_lifted"),
+        ("correct", {"name": "X"}, "subjects_corrected"),
+    ],
+)
+def test_of_several_people_those_for_whom_it_came_too_late_are_told_apart(
+    acme: Inside, kind: str, more: Json, count: str
+) -> None:
+    acme.post(statement(ADA), statement(GRACE), statement(agent("alan")))
+    acme.system.vault.begin_erasure(acme.tenant, acme.known(GRACE))
+    state = acme.request(kind, ADA, GRACE, agent("alan"), **more)
+    assert (state["status"], state["detail"][count], state["detail"]["subjects_too_late"]) == ("done", 2, 1)
 
 
 def test_a_hold_that_is_a_request_keeps_its_reason_sealed(acme: Inside) -> None:

@@ -1,5 +1,6 @@
 """docs/reference.md says all there is: every setting, route, error code, event topic, scope and command."""
 
+import re
 from pathlib import Path
 
 import typer
@@ -22,13 +23,22 @@ REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 def _rows(title: str) -> set[str]:
     """The first cells, without back-ticks, of the table under a heading."""
     section = REFERENCE.partition(f"## {title}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
-    return {line.split("|")[1].strip().strip("`") for line in lines}
+    return set(_first_cells(section)[2:])
+
+
+def _first_cells(text: str) -> list[str]:
+    return [line.split("|")[1].strip().strip("`") for line in text.splitlines() if line.startswith("| ")]
 
 
 def _subclasses(kind: type[errors.LetheError]) -> set[type[errors.LetheError]]:
     below: set[type[errors.LetheError]] = set(kind.__subclasses__())
     return below | {one for child in below for one in _subclasses(child)}
+
+
+def test_no_row_of_a_table_stands_twice() -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", REFERENCE, re.MULTILINE):
+        cells = _first_cells(table)
+        assert {cell for cell in cells if cells.count(cell) > 1} == set()
 
 
 def test_every_setting_is_listed() -> None:

@@ -2,7 +2,8 @@
 
 1. ``prepare``: EK(n+1) is made: in its file, and in the escrow's slot of its parity.
 2. ``turn``: with the fence locked everything is wrapped anew (``rewrapping``), the fence goes to n+1, and a row
-   says what was closed. From here on every process works under EK(n+1), which it reads from its file.
+   says what was closed and who had wrapped its key, for the key's file tells that no more after 4. From here on
+   every process works under EK(n+1), which it reads from its file.
 3. ``check``: a fresh snapshot is loaded into a scratch place, with EK(n+1) as its file has it, and opened.
 4. ``destroy``: EK(n) is destroyed by its provider, its file and its slot of the escrow are overwritten.
 
@@ -111,13 +112,15 @@ class VaultEpochs:
             last = _last(_closed(connection))
             turn = Turn(known.epoch, known.epoch_key, self._keys.read(known.epoch + 1), last)
             prepared = prepare(connection, turn, progress)
+        provider = self._keys.wrapped_by(turn.epoch)
         with self._vault.writing() as (connection, (epoch, _)):
             if epoch != turn.epoch:
                 raise EpochBusy(_BUSY)
             self._vault.finish_interrupted(connection)
             upto, rewrapped = write(connection, turn, prepared)
             connection.execute(
-                "INSERT INTO epoch VALUES (?, ?, ?, NULL, NULL, NULL, NULL)", (epoch, upto, at.isoformat())
+                "INSERT INTO epoch VALUES (?, ?, ?, ?, ?, NULL, NULL)",
+                (epoch, upto, at.isoformat(), provider.name, provider.destruction_seconds),
             )
             connection.execute("UPDATE fence SET epoch = ?", (epoch + 1,))
         self._vault.database.checkpoint()
@@ -156,7 +159,7 @@ class VaultEpochs:
         """Step 4. Files of keys that were destroyed before and lie there again go, too."""
         if self._vault.epoch() <= epoch:
             raise VaultRefused("an epoch that was not closed can not be destroyed")
-        provider = self._keys.destroy(epoch)
+        self._keys.destroy(epoch)
         for older in self._keys.there():
             if older < epoch:
                 self._keys.destroy(older)
@@ -164,9 +167,8 @@ class VaultEpochs:
             self._escrow.overwrite(self._keys.vault, epoch, self._public_key())
         with self._vault.writing() as (connection, _):
             connection.execute(
-                "UPDATE epoch SET provider = ?, destruction_seconds = ?, destroyed_at = ?"
-                " WHERE epoch = ? AND destroyed_at IS NULL",
-                (provider.name, provider.destruction_seconds, at().isoformat(), epoch),
+                "UPDATE epoch SET destroyed_at = ? WHERE epoch = ? AND destroyed_at IS NULL",
+                (at().isoformat(), epoch),
             )
 
     # --- 5 ---------------------------------------------------------------------------------------------------

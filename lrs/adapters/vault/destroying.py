@@ -4,15 +4,29 @@ This file must not know how keys are wrapped. Its functions work inside a write 
 lock on the fence is what keeps ledger and mirror in one order.
 """
 
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from lrs.adapters.sql.database import Connection
+from lrs.adapters.sql.database import Connection, marks, parts
 from lrs.adapters.vault.ledger import DEPARTED, Entry
 from lrs.domain.errors import VaultRefused
 from lrs.domain.sealing import ERASED, Destroyed
 
 _OF_A_TENANT = ("tenant_key", "data_key", "directory", "subject")
 _OF_A_SUBJECT = ("data_key", "directory")
+
+
+def not_listed(connection: Connection, tenant: str, kids: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Those of these keys that no entry names, for the next one. The others' rows, which somebody put back, go
+    here: NO KEY MAY BE NAMED TWICE, ledger and mirror would not agree any more on which entry destroyed it."""
+    listed: set[bytes] = set()
+    for part in parts(list(kids)):
+        rows = connection.execute(
+            f"SELECT kid FROM destroyed_key WHERE tenant = ? AND kid IN ({marks(part)})", (tenant, *part)
+        )
+        listed |= {row[0] for row in rows.fetchall()}
+    _delete_keys(connection, tenant, listed)
+    return tuple([kid for kid in kids if kid not in listed])
 
 
 def apply_entry(connection: Connection, entry: Entry) -> None:
@@ -29,9 +43,7 @@ def apply_entry(connection: Connection, entry: Entry) -> None:
         " SET tenant = excluded.tenant, sequence = excluded.sequence",
         _key_rows(entry),
     )
-    connection.executemany(
-        "DELETE FROM data_key WHERE tenant = ? AND kid = ?", [(gone.tenant, kid) for kid in gone.kids]
-    )
+    _delete_keys(connection, gone.tenant, gone.kids)
     if gone.reason == ERASED:
         named = (gone.tenant, gone.subject.bytes)
         for table in _OF_A_SUBJECT:
@@ -92,6 +104,10 @@ def entries_of(connection: Connection, tenant: str, after: int) -> list[Destroye
         Destroyed(sequence, tenant, UUID(bytes=subject), reason, tuple(kids[sequence]))
         for sequence, subject, reason in rows[departed + 1 :]
     ]
+
+
+def _delete_keys(connection: Connection, tenant: str, kids: Iterable[bytes]) -> None:
+    connection.executemany("DELETE FROM data_key WHERE tenant = ? AND kid = ?", [(tenant, kid) for kid in kids])
 
 
 def _ledger_row(entry: Entry) -> tuple[int, str, bytes, str, str, str, str]:

@@ -78,19 +78,18 @@ class EpochKeys:
             raise VaultRefused(f"the key of epoch {epoch} was wrapped by another provider: see LRS_ROOT_PROVIDER")
         return found
 
-    def destroy(self, epoch: int) -> RootProvider:
-        """Destroy EK(n): first what its provider keeps for it, then its file; again: nothing more. Whose it was.
+    def destroy(self, epoch: int) -> None:
+        """Destroy EK(n): first what its provider keeps for it, then its file; again: nothing more.
         KeyStoreUnavailable, VaultRefused."""
-        provider = self._wrapped_by(epoch)
-        provider.destroy(self.vault, epoch)
+        self.wrapped_by(epoch).destroy(self.vault, epoch)
         try:
             destroy_file(self._file(epoch))
         except OSError as error:
             raise KeyStoreUnavailable("the key of an epoch can not be removed") from error
-        return provider
 
-    def _wrapped_by(self, epoch: int) -> RootProvider:
-        """Who wrapped it. A file that is damaged, or gone in an attempt before, was the present provider's."""
+    def wrapped_by(self, epoch: int) -> RootProvider:
+        """Who wrapped it. Only its file knows: one that is damaged, or gone in an attempt before, is taken for the
+        present provider's. VaultRefused."""
         try:
             scheme = self._content(epoch).get("provider", RootKey.scheme)
         except (VaultRefused, AttributeError):

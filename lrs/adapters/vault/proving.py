@@ -21,6 +21,7 @@ from lrs.ports.epochs import Progress
 
 _CANARIES_MAX: Final = 100
 _ROWS: Final = 2_000
+_KEY_SHUT: Final = "a data key in the snapshot does not open"
 
 
 class CopyCheck:
@@ -67,7 +68,7 @@ class CopyCheck:
         )
         while rows := self._data.execute(sql, (tenant, *after)).fetchall():
             if not all(data_key_opens(key, tenant, *row) for row in rows):
-                raise VaultRefused("a data key in the snapshot does not open")
+                raise VaultRefused(_KEY_SHUT)
             if not whole:
                 return
             after = rows[-1][:3]
@@ -92,5 +93,8 @@ class CopyCheck:
         tenant: str, key: wrapping.Wrapping, subject: bytes, kind: str, sealed: bytes, found: tuple[bytes, bytes]
     ) -> Identifier:
         kid, wrapped = found
-        raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
+        try:
+            raw = key.unwrap(wrapped, tenant, subject.hex(), Category.IDENTITY.value, "")
+        except wrapping.WrappedKeyInvalid:
+            raise VaultRefused(_KEY_SHUT) from None
         return open_identifier(tenant, subject, kind, sealed, envelope.DataKey(kid, Category.IDENTITY, raw))

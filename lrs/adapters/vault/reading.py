@@ -145,7 +145,7 @@ class VaultReading:
         rows = []
         for form in lookups_of(identifier):
             text = form.value.encode("utf-8", "surrogatepass")
-            sealed = envelope.seal(self._tenant, Place(subject, 0, form.kind, "directory"), [key], text)
+            sealed = envelope.seal(self._tenant, directory_place(subject, form.kind), [key], text)
             rows.append((self._tenant, self._digest_of(form), subject.bytes, form.kind, sealed))
         return rows
 

@@ -54,8 +54,8 @@ TABLES = (
         "CREATE TABLE destroyed_key (kid BLOB PRIMARY KEY, tenant TEXT NOT NULL,"
         " sequence INTEGER NOT NULL REFERENCES ledger (sequence)) WITHOUT ROWID"
     ),
-    # Epochs that were closed: the ledger's last entry then; later, when and whose key was destroyed, and when
-    # every erasure of it had its second certificate.
+    # Epochs that were closed: the ledger's last entry then, and whose key it was; later, when that was destroyed,
+    # and when every erasure of it had its second certificate.
     (
         "CREATE TABLE epoch (epoch INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, closed_at TEXT NOT NULL,"
         " provider TEXT, destruction_seconds INTEGER, destroyed_at TEXT, certified_at TEXT)"

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 from lrs.adapters.sql.database import Connection, Database, Row, marks
 from lrs.adapters.vault import expiring, snapshot, standings, verdicts
 from lrs.adapters.vault.checking import check_keys
-from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of
+from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of, not_listed
 from lrs.adapters.vault.epochs import EpochKeys
 from lrs.adapters.vault.fence import FENCE
 from lrs.adapters.vault.known import KeyState, Known, Noted, SubjectKey, TenantKeys
@@ -313,10 +313,12 @@ class KeyVault(TenantKeyring):
                 rows = expiring.keys(connection, tenant, category, period, after, expiring.KEYS_MAX)
                 if not rows:
                     return
-                kids = tuple(kid for _, kid in rows)
+                after = rows[-1][0]
+                kids = not_listed(connection, tenant, [kid for _, kid in rows])
+                if not kids:
+                    continue
                 gone = self._enter(connection, tenant, subject, EXPIRED, kids, at.isoformat())
             self.database.checkpoint()
-            after = rows[-1][0]
             yield gone
 
     def kids(self, sealed: Sealed) -> tuple[bytes, ...]:
@@ -332,7 +334,7 @@ class KeyVault(TenantKeyring):
         rows = connection.execute(
             "SELECT kid FROM data_key WHERE tenant = ? AND subject = ? ORDER BY kid", (tenant, subject.bytes)
         )
-        kids = tuple(row[0] for row in rows)
+        kids = not_listed(connection, tenant, [row[0] for row in rows.fetchall()])
         return self._enter(connection, tenant, subject, ERASED, kids, at.isoformat())
 
     def finish_interrupted(self, connection: Connection) -> None:
