@@ -162,7 +162,7 @@ def _who(summary: Summary) -> Iterator[str]:
     )
     named = ((f"<bdi>{name}</bdi>", kind, f"<bdi>{value}</bdi>") for name, kind, value in cells)
     heads = ("Name", "Kind of identifier", "Identifier")
-    yield from table("Names and identifiers as they were sent", heads, named, nothing="No identifier is held.")
+    yield from table("Names and identifiers as they are shown", heads, named, nothing="No identifier is held.")
     yield _more(len(summary.agents), ROWS_MAX, "forms of your name")
 
 

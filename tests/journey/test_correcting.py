@@ -164,8 +164,10 @@ def test_an_export_is_made_when_a_corrected_person_is_spelled_a_new_way(acme: In
     filled(acme)
     acme.request("correct", ADA, name="Ada King")
     acme.post(statement(ADA | {"name": "Ada B."}))
-    content = acme.exported(acme.ran("export", ADA))
-    assert {(one.get("name"), one["mbox"]) for one in content["agents"]} == {("Ada King", OLD_MBOX)}
+    export = acme.ran("export", ADA)
+    agents = acme.exported(export)["agents"]
+    assert {(one.get("name"), one["mbox"]) for one in agents} == {("Ada King", OLD_MBOX)}
+    assert "as they were sent" not in acme.package(export).read("index.html").decode()
 
 
 def test_a_correction_of_one_person_costs_pages_of_others_no_look_at_the_fence(
