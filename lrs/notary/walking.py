@@ -5,12 +5,13 @@ numbers are those of its steps.
 import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lrs.domain import leaves
 from lrs.domain.envelopes import EnvelopeInvalid, framed, is_tombstone
 from lrs.domain.events import BlobName, StatementWithAttachments, blobs_of
+from lrs.domain.generations import GenerationStarted, start_in
 from lrs.domain.leaves import Entry
 from lrs.domain.merkle import HASH_BYTES
 from lrs.domain.tiles import EMPTY_EDGE, HEIGHT, WIDTH, TileId, grown
@@ -22,6 +23,7 @@ TILE: Final = "tile-altered"
 HEAD: Final = "head-altered"
 ROOT: Final = "root-differs"
 TRUNCATED: Final = "truncated"
+GENERATION: Final = "generation-altered"
 TOMBSTONE: Final = "tombstone-of-a-living-key"
 BLOB: Final = "blob-missing"
 _SAID: Final[Mapping[str, str]] = {
@@ -31,6 +33,7 @@ _SAID: Final[Mapping[str, str]] = {
     HEAD: "a signed head is not one that was signed here",
     ROOT: "the events up to a signed head do not have its root; the first of them that can be bad",
     TRUNCATED: "events that a signed head has are missing from here on",
+    GENERATION: "the log is not of the generation that was signed, or does not say where its own began",
     TOMBSTONE: "a tombstone stands where a key lives that could open what was there",
     BLOB: "an attachment's blob is missing",
 }
@@ -75,6 +78,7 @@ class Walk:
     blobs: Collection[BlobName] | None = None
     doubtful: int | None = None
     stopped: Bad | None = None
+    starts: list[GenerationStarted] = field(default_factory=list)  # those that were met
 
     def batch(self, end: int, signed: int) -> None:
         """The events up to ``end``; their tiles, as far as a head was signed."""
@@ -100,6 +104,8 @@ class Walk:
                 break
             if self.blobs is not None and entry.topic == StatementWithAttachments.TOPIC:
                 attached.append(entry)
+            if (start := start_in(entry)) is not None:
+                self.starts.append(start)
             yield leaves.hash_of(entry)
             wanted += 1
         lacking = next((entry for entry in attached if self._lacks_a_blob(entry)), None)

@@ -22,10 +22,11 @@ class SignedHead:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How far the log of events has come, in which generation, how far the notary followed it, and the newest head
-    that it signed."""
+    """How far the log of events has come, in which generation and after which position that began, how far the
+    notary followed it, and the newest head that it signed."""
 
     generation: int
+    began: int
     position: int
     followed: int
     signed: SignedHead | None

@@ -16,12 +16,13 @@ from lrs.domain.errors import InvalidRequest, LogConflict
 from lrs.domain.leaves import Entry
 from lrs.domain.tiles import WIDTH, cut
 from lrs.notary.walking import Bad
-from tests.logs import FIRST_HEAD, Logged, logged
+from tests.logs import FIRST_HEAD, Logged, logged, start_event
 from tests.places import STORES, new_place
 from tests.postgres import Databases
 from tests.subjects import ADA, inside, statement
 
 Attack = Callable[[Logged, int], Any]
+LAST = -1
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -311,22 +312,79 @@ def roll_back(log: Logged, size: int) -> None:
     log.set_tile(0, 0, log.tile(0, 0)[: size * 32])
 
 
-def test_a_log_that_was_rolled_back_whole_is_found_by_a_head_from_outside(log: Logged) -> None:
+def test_a_log_and_a_vault_that_were_rolled_back_whole_are_found_by_a_head_from_outside(log: Logged) -> None:
     size, note, first = log.size, _note_of(log, log.size), _note_of(log, 100)
     assert log.bad(outside=note) is None
     assert log.bad(outside=first) is None
     roll_back(log, 100)
+    assert log.bad() == Bad(101, "truncated")  # the vault tells
+    log.in_vault("DELETE FROM signed_head WHERE tenant = ?", log.acme.tenant)
     assert log.bad() is None  # nothing inside tells
     assert log.bad(outside=first) is None
     assert log.bad(outside=note) == Bad(101, "truncated")
     assert size > 101
 
 
-def sign_anew(log: Logged) -> None:
-    """Begin the log of hashes again, signed by the same key: somebody has the vault, too."""
+def forget_heads(log: Logged) -> None:
+    """The tenant's database knows of no log of hashes."""
     for table in ("tile", "checkpoint"):
         log.edit(f"DELETE FROM {table}")
     log.edit("DELETE FROM tracking WHERE application_name = 'notary@1'")
+
+
+def take_out(log: Logged) -> None:
+    """An event is gone, the gap is closed, and of the log of hashes nothing is left."""
+    renumber(log, 150)
+    forget_heads(log)
+
+
+def change_unseen(log: Logged) -> None:
+    """An event is another, and of the log of hashes nothing is left."""
+    log.flip(150)
+    forget_heads(log)
+
+
+def begin_again(log: Logged, after: int, generation: int = 2) -> None:
+    """As if the log had been restored to an earlier moment."""
+    roll_back(log, after)
+    forget_heads(log)
+    event = start_event(generation, after)
+    row = (after + 1, 2**50, 1, event.originator_id.bytes, event.TOPIC, event.encode())
+    log.edit("INSERT INTO event VALUES (?,?,?,?,?,?)", *row)
+    log.edit("UPDATE head SET generation = ?, began = ?, position = ?", generation, after, after + 1)
+
+
+WITH_THE_DATABASE: dict[str, tuple[Attack, Bad]] = {
+    "an event taken out": (lambda log, _: take_out(log), Bad(LAST, "truncated")),
+    "an event changed": (lambda log, _: change_unseen(log), Bad(1, "root-differs")),
+    "the end cut off": (lambda log, _: roll_back(log, 100), Bad(101, "truncated")),
+    "the log of hashes alone": (lambda log, _: forget_heads(log), Bad(1, "head-altered")),
+    "a restore that was none": (lambda log, _: begin_again(log, 100), Bad(101, "generation-altered")),
+    "a generation that was none": (
+        lambda log, size: log.edit("UPDATE head SET generation = 2, began = ?", size),
+        Bad(1, "head-altered"),
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", WITH_THE_DATABASE)
+def test_with_the_tenants_database_alone_no_other_history_is_signed(log: Logged, attack: str) -> None:
+    """The vault knows how far the log had come, and refuses; whoever verifies is told, too."""
+    size = log.size
+    change, bad = WITH_THE_DATABASE[attack]
+    change(log, size)
+    before = log.acme.rows("SELECT * FROM checkpoint ORDER BY size")
+    with pytest.raises(LogConflict):
+        log.system.notary.step(log.store)
+    assert log.acme.rows("SELECT * FROM checkpoint ORDER BY size") == before
+    found = log.bad()
+    assert found == (replace(bad, position=size) if bad.position == LAST else bad)
+
+
+def sign_anew(log: Logged) -> None:
+    """Begin the log of hashes again, signed by the same key: somebody has the vault, too."""
+    forget_heads(log)
+    log.in_vault("DELETE FROM signed_head WHERE tenant = ?", log.acme.tenant)
     log.sign()
 
 

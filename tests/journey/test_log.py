@@ -29,7 +29,7 @@ from lrs.notary.runner import NotaryRunner
 from lrs.ports import SignedHead
 from retention.certificates import check_certificate
 from tests.logs import Caught, Logged, Witness
-from tests.places import PUBLIC_URL, environment, tenant_changes, tenant_rows
+from tests.places import PUBLIC_URL, environment, tenant_changes, tenant_rows, vault_rows
 from tests.running import Service, command
 from tests.subjects import ADA, GRACE, Json, agent, inside, statement
 
@@ -58,8 +58,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_a_witness_follows_a_running_service_and_catches_a_rewritten_history(service: Service) -> None:
-    """With nothing but the public key: first a log that is added to, then one that somebody with the database and
-    the service's own notary wrote anew."""
+    """With nothing but the public key: first a log that is added to, then one that somebody with the database, the
+    vault's too, and the service's own notary wrote anew."""
     with service.client(service.credential("acme")) as client:
         assert client.get("/admin/log/head").status_code == 404
         post(client, 5)
@@ -81,11 +81,33 @@ def test_a_witness_follows_a_running_service_and_catches_a_rewritten_history(ser
             ("DELETE FROM checkpoint", []),
             ("DELETE FROM tracking WHERE application_name = 'notary@1'", []),
         ]
+        vault_rows(service.settings, "DELETE FROM signed_head WHERE tenant = 'acme'")
         tenant_changes(service.settings, "acme", changes)
         post(client, 1)
         wait_for(lambda: size_of(client) > len(leaves))
         with pytest.raises(Caught, match="rewritten"):
             witness.follow()
+
+
+def test_a_running_service_signs_no_other_history_for_whoever_has_the_tenants_database_alone(
+    service: Service,
+) -> None:
+    with service.client(service.credential("acme")) as client:
+        post(client, 20)
+        wait_for(lambda: size_of(client) > 20)
+        changes: list[tuple[str, list[Any]]] = [
+            ("DELETE FROM event WHERE position = (SELECT position FROM head)", []),
+            ("UPDATE head SET position = position - 1", []),
+            ("DELETE FROM statement WHERE position > (SELECT position FROM head)", []),
+            ("DELETE FROM term WHERE position > (SELECT position FROM head)", []),
+            ("DELETE FROM tile", []),
+            ("DELETE FROM checkpoint", []),
+            ("DELETE FROM tracking WHERE application_name = 'notary@1'", []),
+        ]
+        tenant_changes(service.settings, "acme", changes)
+        post(client, 2)
+        wait_for(lambda: "log-conflict tenant=acme position=1" in service.log())
+        assert size_of(client) == 0
 
 
 JSON = {"Accept": "application/json"}
@@ -270,6 +292,45 @@ def test_of_two_notaries_at_once_one_is_beaten_and_nothing_is_lost(log: Logged) 
     replace(notary, vault=slow).catch_up(store)  # beaten once, it looks again
     assert log.size == log.value("SELECT position FROM head")
     assert log.bad() is None
+
+
+def test_what_was_signed_when_the_notary_died_is_kept_by_the_next_one(log: Logged) -> None:
+    """Between the tenant's database and the vault; also where nothing new is stored."""
+    vault, small = log.system.vault, replace(log.system.notary, batch_leaves=2)
+    with pytest.raises(StoreUnavailable):
+        replace(small, vault=_Dying(vault)).step(log.store)
+    assert (log.size, vault.signed_head("acme")) == (2, None)
+    log.sign()
+    first = vault.signed_head("acme")
+    assert first is not None
+    assert first.size == log.size
+    for _ in range(3):
+        log.acme.post(statement(ADA))
+    with pytest.raises(StoreUnavailable):
+        replace(small, vault=_Dying(vault)).step(log.store)
+    assert vault.signed_head("acme") == first
+    log.sign()
+    assert vault.signed_head("acme").size == log.size  # type: ignore[union-attr]
+    log.acme.post(statement(ADA))
+    with pytest.raises(StoreUnavailable):
+        replace(log.system.notary, vault=_Dying(vault)).step(log.store)
+    assert log.system.notary.step(log.store) == 0
+    assert vault.signed_head("acme").size == log.size  # type: ignore[union-attr]
+    assert log.bad() is None
+
+
+class _Dying:
+    """A vault that is not reached when a head is to be kept."""
+
+    def __init__(self, vault: Any) -> None:
+        self._vault = vault
+
+    def keep_signed_head(self, *_: Any) -> None:
+        """It is not."""
+        raise StoreUnavailable("gone")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vault, name)
 
 
 class _Racing:

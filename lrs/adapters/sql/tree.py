@@ -35,10 +35,10 @@ class SqlTree:
     def state(self) -> LogState:
         """Where things stand now."""
         with self._database.read() as c:
-            generation, position = c.execute("SELECT generation, position FROM head").fetchone()
+            generation, began, position = c.execute("SELECT generation, began, position FROM head").fetchone()
             followed = generation_of(c, _TRACKED, 1).position
             row = c.execute(f"SELECT {_HEAD} FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        return LogState(generation, position, followed, SignedHead(*row) if row else None)
+        return LogState(generation, began, position, followed, SignedHead(*row) if row else None)
 
     def entries(self, after: int, upto: int) -> Iterator[Entry]:
         """Events in order, whole, after a position and up to another; in one snapshot, one at a time."""
