@@ -23,9 +23,7 @@ def verify(
     head: Annotated[
         Path | None, typer.Option("--head", help="A signed head that a witness kept, of --tenant.")
     ] = None,
-    blobs: Annotated[
-        bool, typer.Option("--blobs", help="See that every attachment's blob is there, too.")
-    ] = False,
+    blobs: Annotated[bool, typer.Option("--blobs", help="Read every attachment's blob, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Hold every event against the signed log of hashes; exit 1 names the first bad position."""

@@ -10,7 +10,8 @@
 4. At the size of each head, the root that was computed is the one that was signed. If a leaf differs from its tile
    and the root is right all the same, the tile is wrong, not the event.
 5. A tombstone stands only where the ledger says that nobody could open the envelope any more.
-6. With ``blobs``: each blob that a living statement names is there.
+6. With ``blobs``: each blob that an event names is there, of the size and SHA-256 that it says, unless the ledger
+   says that nobody can open it any more.
 
 It stops at the first position that is bad.
 """
@@ -83,7 +84,7 @@ class Verifier:
         expected = self._witnessed(store, outside, key, state)
         walk = Walk(store, lambda: self.vault.dead(store.tenant, self.clock.now()))
         if with_blobs:
-            walk.blobs = {one.name for one in self.blobs.list(store.tenant)}
+            walk.blobs = self.blobs
         bad = None
         try:
             expected += _begun(store, state, highest)

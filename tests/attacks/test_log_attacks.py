@@ -4,6 +4,7 @@ that is bad is named."""
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -203,34 +204,44 @@ def test_a_tombstone_where_the_key_lives_is_named(log: Logged) -> None:
         log.put_back()
 
 
-def test_a_blob_that_is_missing_is_named_when_asked_for(log: Logged) -> None:
+def blob_file(log: Logged, name: bytes) -> Path:
+    """Where a blob lies."""
+    return log.system.settings.data_dir / "blobs" / "acme" / name.hex()
+
+
+ON_BLOBS: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
+    "a bit flipped": (lambda data: data[:-1] + bytes((data[-1] ^ 1,)), "blob-altered"),
+    "cut short": (lambda data: data[:-1], "blob-altered"),
+    "emptied": (lambda _: b"", "blob-altered"),
+    "added to": (lambda data: data + b"x", "blob-altered"),
+    "removed": (lambda _: None, "blob-missing"),
+}
+
+
+@pytest.mark.parametrize("unlisted", [False, True])
+@pytest.mark.parametrize("attack", ON_BLOBS)
+def test_a_blob_that_is_not_what_its_event_says_is_named_when_asked_for(
+    log: Logged, attack: str, unlisted: bool
+) -> None:
+    """Whatever the table of blobs says: that is no evidence."""
     names = [one.name for one in log.system.blobs.list("acme")]
     assert len(names) == 2
-    log.edit("UPDATE blob SET name = ? WHERE name = ?", bytes(16), names[0])  # as if it were not named
+    change, reason = ON_BLOBS[attack]
+    file = blob_file(log, names[0])
+    before = file.read_bytes()
+    if unlisted:
+        log.edit("DELETE FROM blob")
     assert log.bad(with_blobs=True) is None
-    log.put_back()
-    verifier = replace(log.system.verifier, blobs=_Without(log.system.blobs, names[0]))
-    assert verifier.run(log.store).bad is None
-    found = verifier.run(log.store, with_blobs=True)
-    position = log.position_of("statement-recorded/2")
-    assert found.bad == Bad(position, "blob-missing")
-    log.flip(position - 1)
-    assert verifier.run(log.store, with_blobs=True).bad == Bad(position - 1, "altered")
-
-
-class _Without:
-    """Blobs, but for one."""
-
-    def __init__(self, blobs: Any, name: bytes) -> None:
-        self._blobs = blobs
-        self._name = name
-
-    def list(self, tenant: str) -> Any:
-        """All but this one."""
-        return [one for one in self._blobs.list(tenant) if one.name != self._name]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._blobs, name)
+    try:
+        after = change(before)
+        file.unlink() if after is None else file.write_bytes(after)
+        assert log.bad() is None
+        position = log.position_of("statement-recorded/2")
+        assert log.bad(with_blobs=True) == Bad(position, reason)
+        log.flip(position - 1)
+        assert log.bad(with_blobs=True) == Bad(position - 1, "altered")
+    finally:
+        file.write_bytes(before)
 
 
 # --- tiles and heads -----------------------------------------------------------------------------------------
