@@ -42,7 +42,6 @@ _SAID: Final[Mapping[str, str]] = {
 }
 
 
-_LAST: Final = 2**62  # beyond every position
 # How a tombstone begins, in bytes and in the base64 of an aggregate's event: few events have either.
 _TOMBSTONES: Final = (b"\x01\x04", b'"_data_":"AQQ')
 
@@ -188,9 +187,9 @@ class Walk:
     def check_end(self, position: int) -> None:
         """Nothing lies beyond the log's head, and nothing is doubtful any more."""
         self.decide(None)
-        beyond = next(self.store.tree.entries(position, _LAST), None)
+        beyond = self.store.tree.position_after(position)
         if beyond is not None and self.store.tree.state().position == position:
-            raise Found(Bad(beyond.position, ALTERED))
+            raise Found(Bad(beyond, ALTERED))
 
 
 def _first_difference(held: bytes, made: bytes) -> int:

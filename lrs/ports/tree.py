@@ -48,6 +48,10 @@ class Tree(Protocol):
         """Events in order, whole, after a position and up to another; in one snapshot, one at a time."""
         ...
 
+    def position_after(self, position: int) -> int | None:
+        """The position of the next event, if there is one; it is not read."""
+        ...
+
     def entries_of(self, stream: UUID, topic: str) -> list[Entry]:
         """A stream's events of one topic."""
         ...

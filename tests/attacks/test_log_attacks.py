@@ -180,6 +180,23 @@ def test_a_row_beyond_the_end_is_named(log: Logged) -> None:
         assert log.bad() == Bad(position, "altered")
 
 
+def test_of_rows_beyond_the_end_one_position_is_asked_for(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, and however large."""
+    for more in (1, 2, 3):
+        row = (log.size + more, 1, more, bytes(16), "statement-recorded/1", bytes(100))
+        log.edit("INSERT INTO event VALUES (?,?,?,?,?,?)", *row)
+    asked = list[int]()
+    entries = type(log.store.tree).entries
+
+    def asking(self: Any, after: int, upto: int) -> Any:
+        asked.append(upto)
+        return entries(self, after, upto)
+
+    monkeypatch.setattr(type(log.store.tree), "entries", asking)
+    assert log.bad() == Bad(log.size + 1, "altered")
+    assert max(asked) == log.size
+
+
 @pytest.mark.parametrize("topic", ["document-stored/1", "exchange-recorded/1", "statement-recorded/2",
                                    "agent-sealed/1", "request-opened/1", "erasure-completed/1"])  # fmt: skip
 def test_every_kind_of_event_is_held_against_the_log(log: Logged, topic: str) -> None:

@@ -50,6 +50,13 @@ class SqlTree:
             for row in c.execute(sql, (after, upto)):
                 yield Entry(*row) if row[5] is not None else _fetched(c, row)
 
+    def position_after(self, position: int) -> int | None:
+        """The position of the next event, if there is one; it is not read."""
+        sql = "SELECT position FROM event WHERE position > ? ORDER BY position LIMIT 1"
+        with self._database.read() as c:
+            row = c.execute(sql, (position,)).fetchone()
+        return None if row is None else int(row[0])
+
     def entries_of(self, stream: UUID, topic: str) -> list[Entry]:
         """A stream's events of one topic."""
         sql = (
