@@ -22,7 +22,7 @@ from lrs.domain.leaves import hash_of
 from lrs.domain.merkle import EMPTY_ROOT
 from lrs.domain.notes import open_note
 from lrs.domain.tiles import TileId
-from lrs.leading import Leader
+from lrs.leading import LEASE_SECONDS, Leader
 from lrs.notary import runner
 from lrs.notary.notary import Notary
 from lrs.notary.runner import NotaryRunner
@@ -437,6 +437,70 @@ def test_a_large_log_is_appended_in_turns(log: Logged, monkeypatch: pytest.Monke
     monkeypatch.setattr(runner, "_RESTS", 0)
     made.round()
     assert log.size == 50
+
+
+class _Leading:
+    """A leader of a process that leads for so many questions."""
+
+    def __init__(self, questions: int) -> None:
+        self.asked = 0
+        self._questions = questions
+
+    def leads(self) -> bool:
+        """Whether there were not too many yet."""
+        self.asked += 1
+        return self.asked <= self._questions
+
+    def give_up(self) -> None:
+        """Nothing."""
+
+
+def runner_of(log: Logged, leader: Any, notary: Any, *tenants: str) -> NotaryRunner:
+    """A runner for these tenants."""
+    return NotaryRunner(lambda: tenants or ["acme"], log.system.tenants.store, notary, leader)
+
+
+@on_sqlite
+def test_whoever_leads_no_longer_stops_between_two_batches(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_RESTS", 0)
+    log.acme.post(*[statement(ADA) for _ in range(60)])
+    small = replace(log.system.notary, batch_leaves=1)
+    leader = _Leading(questions=4)
+    made = runner_of(log, leader, small)
+    made.round()
+    assert 1 <= log.size < 5
+    before = log.size
+    made.round()
+    assert log.size == before
+
+
+@on_sqlite
+def test_the_lease_is_kept_while_the_notary_rests(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rest may take longer than a lease lasts; who no longer leads rests no longer."""
+    rested = list[float]()
+    small, leader = replace(log.system.notary, batch_leaves=1), _Leading(questions=7)
+    made = runner_of(log, leader, small)
+    monkeypatch.setattr(runner._Pace, "rest", lambda *_: 60.0)
+    monkeypatch.setattr(made._stopping, "wait", rested.append)
+    made.round()
+    assert 8 <= leader.asked <= 10  # it stops soon
+    assert rested
+    assert max(rested) <= LEASE_SECONDS / 3
+    assert sum(rested) < 60
+
+
+@on_sqlite
+def test_a_beaten_notary_rests_too(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beaten(*_: Any) -> int:
+        raise RecordConflictError
+
+    rested = list[float]()
+    made = runner_of(log, _Leading(questions=1_000_000), log.system.notary)
+    monkeypatch.setattr(Notary, "step", beaten)
+    monkeypatch.setattr(runner._Pace, "rest", lambda *_: 0.25)
+    monkeypatch.setattr(made._stopping, "wait", rested.append)
+    made.round()
+    assert rested == [0.25] * runner._BATCHES_A_TURN
 
 
 # --- the command line ----------------------------------------------------------------------------------------
