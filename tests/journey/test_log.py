@@ -550,6 +550,34 @@ def test_an_erasure_on_the_command_line_comes_with_its_proof(log: Logged, tmp_pa
 
 
 @on_sqlite
+def test_the_certificates_of_a_request_are_checked_as_they_are_served(log: Logged, tmp_path: Path) -> None:
+    """All of them, each as if it stood alone."""
+    file = tmp_path / "certificates.json"
+    log.acme.post(statement(GRACE))
+    requests = [log.acme.ran("erase", one) for one in (ADA, GRACE)]
+    log.sign()
+    served = [log.acme.http.get(f"/dsar/{one['id']}/certificates").json() for one in requests]
+    (first,), (second,) = (one["certificates"] for one in served)
+    check = ("verify-certificate", str(file), "--key", first["public_key"])
+    settings = log.system.settings
+
+    def checked(content: Any, status: int = 0) -> Json:
+        file.write_text(json.dumps(content))
+        told: Json = command(settings, *check, status=status)
+        return told
+
+    alone = checked(first)
+    assert checked(served[0]) == {"valid": True, "certificates": [alone]}
+    assert checked({"certificates": [first, second]})["certificates"] == [alone, checked(second)]
+    file.write_text(json.dumps({"certificates": [first, second]}))
+    shown = CliRunner().invoke(app, check)
+    assert shown.output.count("Valid") == 2
+    listed: list[Any] = [[], [first, second | {"living_keys": 1}], [first, None], {}, "text", None]
+    for wrong in listed:
+        assert checked({"certificates": wrong}, status=3)["error"]["code"] == "request-invalid"
+
+
+@on_sqlite
 def test_an_erasure_is_done_whatever_is_wrong_with_the_log(log: Logged) -> None:
     log.sign()
     log.edit("UPDATE event SET stored = stored + 1 WHERE position = ?", log.size)
