@@ -5,7 +5,7 @@ it lie. Reads are the same before and after, and so is every leaf, every root an
 
 1. Which keys are dead for that long, by the ledger. None: there is nothing to do.
 2. The events that a signed head has are walked through, a batch at a time. The leaf of each that would be changed
-   must be the one that was logged: a tampered event is evidence, and stays as it is.
+   must be the one that was logged: a tampered event is evidence, stays as it is, and is named with an alarm.
 3. Each dead envelope becomes a tombstone, which keeps its digest and the ids of its keys. The leaf must come out
    as it was.
 4. A batch is one transaction, of somebody who may change events: the service may not. An event is changed only
@@ -17,7 +17,7 @@ Whoever is interrupted starts again: what is a tombstone already is passed over.
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -32,16 +32,23 @@ from lrs.ports import BlobRow, Blobs, Clock, Replacement, Rewriting, TenantStore
 from lrs.tenancy import Tenants
 
 BATCH_EVENTS: Final = 1_024
+# Of states, before and after: there a batch ends. What is held at once is this and one event more, of which a
+# document has at most 10 MiB.
+BATCH_BYTES: Final = 16 * 1024 * 1024
+# As many tampered events are named; `lrs verify` names the first one, too.
+TAMPERED_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """How many envelopes became tombstones, of how many events, how many bytes that freed, and how many blobs."""
+    """How many envelopes became tombstones, of how many events, how many bytes that freed, and how many blobs; and
+    where events are that are not as they were logged and were left alone, the first ones of them."""
 
     envelopes: int = 0
     events: int = 0
     bytes_freed: int = 0
     blobs: int = 0
+    tampered: tuple[int, ...] = ()
 
     def and_more(self, other: "Compacted") -> "Compacted":
         """Both together."""
@@ -50,6 +57,7 @@ class Compacted:
             self.events + other.events,
             self.bytes_freed + other.bytes_freed,
             self.blobs + other.blobs,
+            tuple(dict.fromkeys(self.tampered + other.tampered))[:TAMPERED_MAX],
         )
 
 
@@ -68,28 +76,36 @@ class Compactor:
         self, tenant: str, *, dry: bool = False, progress: Callable[[int, int], None] = lambda *_: None
     ) -> Compacted:
         """Compact a tenant's log; ``dry``: only say what would be. ``progress`` hears (done, total) events.
-        LogConflict where an event is not as it was logged, NotFound."""
+        NotFound."""
         days = self.tenants.policy(tenant).compaction_days
         dead = self.vault.dead(tenant, self.clock.now() - timedelta(days=days))  # step 1
         done = Compacted()
         if not dead:
             return done
         store = self.tenants.store(tenant)
-        size = store.tree.state().size
-        for after in range(0, size, BATCH_EVENTS):
-            upto = min(size, after + BATCH_EVENTS)
-            done = done.and_more(self._batch(store, after, upto, dead, dry=dry))
-            progress(upto, size)
+        after, size = 0, store.tree.state().size
+        while after < size:
+            batch = _gathered(store, after, min(size, after + BATCH_EVENTS), dead)
+            done = done.and_more(self._carried_out(store, batch, dry=dry))
+            if not dry:
+                for position in batch.tampered[: TAMPERED_MAX - len(done.tampered)]:
+                    store.tree.alarm(position, LogConflict.code)
+            done = done.and_more(Compacted(tampered=tuple(batch.tampered)))
+            after = batch.upto
+            progress(after, size)
         return done
 
-    def _batch(self, store: TenantStore, after: int, upto: int, dead: frozenset[bytes], *, dry: bool) -> Compacted:
-        changes = list(_changes(store, after, upto, dead))
+    def _carried_out(self, store: TenantStore, batch: "_Batch", *, dry: bool) -> Compacted:
+        changes = batch.changes
         if not changes:
             return Compacted()
         if dry:
             return _counted(changes, len({row.name for one in changes for row in one.blobs}))
-        self.rewriting.replace(store.tenant, [one.replacement for one in changes])  # step 4
-        self.reached(upto)
+        try:
+            self.rewriting.replace(store.tenant, [one.replacement for one in changes])  # step 4
+        except LogConflict as changed:  # no alarm: somebody else may be compacting
+            return Compacted(tampered=(changed.position,))
+        self.reached(batch.upto)
         return _counted(changes, self._remove_blobs(store, changes))
 
     def _remove_blobs(self, store: TenantStore, changes: Sequence["_Change"]) -> int:
@@ -118,19 +134,34 @@ def _counted(changes: Sequence[_Change], blobs: int) -> Compacted:
     return Compacted(sum(one.envelopes for one in changes), len(changes), freed, blobs)
 
 
-def _changes(store: TenantStore, after: int, upto: int, dead: frozenset[bytes]) -> Iterator[_Change]:
+@dataclass(slots=True)
+class _Batch:
+    """What becomes of the events up to a position, and which of them are not as they were logged."""
+
+    upto: int
+    changes: list[_Change] = field(default_factory=list)
+    tampered: list[int] = field(default_factory=list)
+
+
+def _gathered(store: TenantStore, after: int, upto: int, dead: frozenset[bytes]) -> _Batch:
     """Steps 2 and 3."""
     ids = {TileId(0, number) for number in range(tile_of(after + 1).number, tile_of(upto).number + 1)}
     tiles = store.tree.tiles(ids)
+    batch, held = _Batch(upto), 0
     for entry in store.tree.entries(after, upto):
         made = _changed(entry, dead)
         if made is None:
             continue
-        logged = leaf_in(tiles, entry.position)
         new = entry._replace(state=made.replacement.after)
-        if not leaves.hash_of(entry) == leaves.hash_of(new) == logged:
-            raise LogConflict("an event is not the one that was logged: nothing is compacted", entry.position)
-        yield made
+        if not leaves.hash_of(entry) == leaves.hash_of(new) == leaf_in(tiles, entry.position):
+            batch.tampered.append(entry.position)
+            continue
+        batch.changes.append(made)
+        held += len(entry.state) + len(new.state)
+        if held >= BATCH_BYTES:
+            batch.upto = entry.position
+            break
+    return batch
 
 
 def _changed(entry: Entry, dead: frozenset[bytes]) -> _Change | None:

@@ -12,6 +12,7 @@ import httpx2
 from lrs.adapters.signatures import verify
 from lrs.bootstrap import System
 from lrs.domain import merkle
+from lrs.domain.generations import GenerationStarted
 from lrs.domain.notes import Checkpoint, open_note
 from lrs.domain.tiles import HEIGHT, WIDTH
 from lrs.notary.notary import Notary
@@ -19,7 +20,7 @@ from lrs.notary.verifying import Verified
 from lrs.notary.walking import Bad
 from lrs.ports import TenantStore
 from tests.parts import attachment, body_of, content_type, part, statements_part
-from tests.places import tenant_changes
+from tests.places import tenant_changes, vault_rows
 from tests.subjects import ADA, ALAN, COURSE, GRACE, Inside, agent, exchange, inside, statement
 
 # The tables, and by which columns a row is found, and where they are.
@@ -52,6 +53,7 @@ class Logged:
 
     acme: Inside
     kept: Rows = field(default_factory=dict)
+    kept_head: tuple[Any, ...] = ()
 
     @property
     def system(self) -> System:
@@ -125,6 +127,11 @@ class Logged:
     def keep(self) -> None:
         """Keep the tables as they are now."""
         self.kept = {table: self.acme.rows(f"SELECT * FROM {table}") for table in KEYS}
+        self.kept_head = self.in_vault("SELECT * FROM signed_head WHERE tenant = ?", self.acme.tenant)[0]
+
+    def in_vault(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Read or change the vault's database, as somebody who can write that, too."""
+        return vault_rows(self.system.settings, sql, values)
 
     def put_back(self) -> None:
         """The tables as they were kept; what differs is written again."""
@@ -137,6 +144,8 @@ class Logged:
         last = max(row[0] for row in self.kept["event"])
         changes += [(f"DELETE FROM {table} WHERE position > ?", [last]) for table in ("statement", "term")]
         self.change(*changes, ("DELETE FROM alarm", []))
+        self.in_vault("DELETE FROM signed_head WHERE tenant = ?", self.acme.tenant)
+        self.in_vault("INSERT INTO signed_head VALUES (?,?,?,?,?)", *self.kept_head)
 
 
 def logged(system: System, tenant: str) -> Logged:
@@ -217,6 +226,13 @@ class Witness:
     @staticmethod
     def _hashes(texts: Sequence[str]) -> list[bytes]:
         return [base64.b64decode(one) for one in texts]
+
+
+def start_event(
+    generation: int, position: int, size: int | None = None, root: bytes | None = None
+) -> GenerationStarted:
+    """The first event of a restored log."""
+    return GenerationStarted(UUID(int=7), 1, generation, position, None, size, root)
 
 
 def stream_of(text: str) -> bytes:

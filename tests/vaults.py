@@ -44,7 +44,17 @@ AT = datetime(2026, 11, 22, tzinfo=UTC)
 PERIOD = "2026"
 TEXT = b"Ada wrote this and nobody else may read it"
 # A child's first, so that rows can be taken out in this order.
-TABLES = ("epoch", "destroyed_key", "ledger", "directory", "data_key", "subject", "tenant_key", "fence")
+TABLES = (
+    "signed_head",
+    "epoch",
+    "destroyed_key",
+    "ledger",
+    "directory",
+    "data_key",
+    "subject",
+    "tenant_key",
+    "fence",
+)
 # How long a test waits for a connection to a server that is not there.
 POOL_SECONDS_MAX = 1.0
 # Tests of what only one kind of place has.

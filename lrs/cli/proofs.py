@@ -9,11 +9,11 @@ import typer
 from rich.progress import Progress
 
 from lrs.bootstrap import System, compactor
-from lrs.cli.output import FAILED, AsJson, opened_system, progress_bar, show, show_table
-from lrs.domain.errors import InvalidRequest
+from lrs.cli.output import FAILED, AsJson, opened_system, out, progress_bar, show, show_table
+from lrs.domain.errors import InvalidRequest, LogConflict
 from lrs.domain.notes import NOTE_BYTES_MAX
 from lrs.notary.verifying import Verified
-from retention.compaction import Compactor
+from retention.compaction import Compacted, Compactor
 
 OneTenant = Annotated[str | None, typer.Option("--tenant", help="One tenant; else all.")]
 
@@ -23,9 +23,7 @@ def verify(
     head: Annotated[
         Path | None, typer.Option("--head", help="A signed head that a witness kept, of --tenant.")
     ] = None,
-    blobs: Annotated[
-        bool, typer.Option("--blobs", help="See that every attachment's blob is there, too.")
-    ] = False,
+    blobs: Annotated[bool, typer.Option("--blobs", help="Read every attachment's blob, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Hold every event against the signed log of hashes; exit 1 names the first bad position."""
@@ -91,20 +89,35 @@ def compact(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replace ciphertext that nobody can open any more, for longer than the policy says; every proof stays
-    valid."""
+    """Replace ciphertext that nobody can open any more, for longer than the policy says; every proof stays valid.
+    An event that is not as it was logged stays as it is: exit 1 names it."""
     with opened_system() as system:
         work = compactor(system)
         with progress_bar(hidden=as_json) as bar:
             content = [_compacted(system, work, bar, name, dry=dry_run) for name in _names(system, tenant)]
         title = "Would be compacted" if dry_run else "Compacted"
-        rows = [[str(value) for value in one.values()] for one in content]
-        columns = ["tenant", "envelopes", "events", "bytes freed", "blobs"]
-        show(as_json, {"dry_run": dry_run, "compacted": content}, lambda: show_table(title, columns, rows))
+        show(as_json, {"dry_run": dry_run, "compacted": content}, lambda: _tell_compacted(title, content))
+    if any(one["tampered"] for one in content):
+        raise typer.Exit(FAILED)
+
+
+def _tell_compacted(title: str, content: list[dict[str, Any]]) -> None:
+    columns = ["tenant", "envelopes", "events", "bytes freed", "blobs"]
+    show_table(title, columns, [[str(value) for value in list(one.values())[: len(columns)]] for one in content])
+    for one in content:
+        if one["tampered"]:
+            positions = ", ".join(str(position) for position in one["tampered"])
+            out.print(f"{one['tenant']}: not as it was logged, and left as it is: {positions}")
 
 
 def _compacted(system: System, work: Compactor, bar: Progress, tenant: str, *, dry: bool) -> dict[str, Any]:
     task = bar.add_task(tenant, total=None)
-    system.notary.catch_up(system.tenants.store(tenant))  # only what is logged is compacted
+    before, store = Compacted(), system.tenants.store(tenant)
+    try:
+        system.notary.catch_up(store)  # only what is logged is compacted
+    except LogConflict as error:  # what was logged before is compacted all the same
+        before = Compacted(tampered=(error.position,))
+        if not dry:
+            store.tree.alarm(error.position, error.code)
     done = work.run(tenant, dry=dry, progress=lambda at, total: bar.update(task, completed=at, total=total))
-    return {"tenant": tenant, **asdict(done)}
+    return {"tenant": tenant, **asdict(before.and_more(done))}

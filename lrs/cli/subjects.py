@@ -217,17 +217,34 @@ def verify_certificate(
     key: Annotated[str, typer.Option("--key", help="The tenant's public key in base64.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check an erasure certificate offline."""
+    """Check an erasure certificate offline, or all those of a request as they are served."""
     with exit_codes():
         try:
             content = orjson.loads(file.read_bytes())
         except (OSError, orjson.JSONDecodeError):
             raise InvalidRequest("the file can not be read as JSON") from None
-        proof = check_certificate(content, parse_public_key(key), verify)
-        logged = LOG in proof
-        said = {name: proof.get(name) for name in ("certificate", "subject", "issued_at")}
-        facts = {"valid": True, **said} | ({"logged": True} if logged else {})
-        show(as_json, facts, lambda: out.print(_tell_valid(facts)))
+        public_key = parse_public_key(key)
+        if isinstance(content, dict) and "certificates" in content:
+            several = [_valid(one, public_key) for one in _certificates_in(content["certificates"])]
+            facts: dict[str, Any] = {"valid": True, "certificates": several}
+        else:
+            facts = _valid(content, public_key)
+            several = [facts]
+        show(as_json, facts, lambda: out.print("\n".join(_tell_valid(one) for one in several)))
+
+
+def _certificates_in(listed: object) -> list[Any]:
+    """Those of a request, as they are served. InvalidRequest where there is none."""
+    if not isinstance(listed, list) or not listed:
+        raise InvalidRequest("the file holds no certificate")
+    return listed
+
+
+def _valid(content: object, public_key: bytes) -> dict[str, Any]:
+    """What is said of a certificate that is good. InvalidRequest."""
+    proof = check_certificate(content, public_key, verify)
+    said = {name: proof.get(name) for name in ("certificate", "subject", "issued_at")}
+    return {"valid": True, **said} | ({"logged": True} if LOG in proof else {})
 
 
 def _tell_valid(facts: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 from uuid import UUID
 
+from lrs.domain.leaves import Entry
+
 
 @dataclass(frozen=True)
 class GenerationStarted:
@@ -58,3 +60,14 @@ class GenerationStarted:
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError("not a generation-started/1 state") from None
+
+
+def start_in(entry: Entry) -> GenerationStarted | None:
+    """The start of a generation that an event is, right after the position that it names; None: it is none."""
+    if entry.topic != GenerationStarted.TOPIC:
+        return None  # nearly always
+    try:
+        start = GenerationStarted.decode(UUID(bytes=entry.stream), entry.version, entry.state)
+    except ValueError:
+        return None
+    return start if start.position == entry.position - 1 else None

@@ -32,6 +32,8 @@ _BATCHES_A_TURN: Final = 50
 # Rest is then so many times what a batch took.
 _BUSY: Final = 0.2
 _RESTS: Final = 50
+# Far less than a lease lasts.
+_RESTED_AT_ONCE_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class NotaryRunner(LeadingThread):
         return _ROUND_SECONDS
 
     def round(self) -> None:
-        """Look at every tenant that is due; what fails is left for a later round."""
+        """Look at every tenant that is due, while this process leads; what fails is left for a later round."""
         try:
             names = list(self._tenants())
         except Exception as error:  # noqa: BLE001  (logs are kept up for as long as the service lives)
@@ -100,7 +102,9 @@ class NotaryRunner(LeadingThread):
             return
         self._due = {name: self._due.get(name, _Due()) for name in names}
         for name, due in self._due.items():
-            if not self._stopping.is_set() and monotonic() >= due.at:
+            if not self._goes_on():
+                return
+            if monotonic() >= due.at:
                 self._kept_up(name, due)
 
     def _kept_up(self, tenant: str, due: _Due) -> None:
@@ -122,15 +126,28 @@ class NotaryRunner(LeadingThread):
     def _some(self, store: TenantStore) -> bool:
         """Some batches; whether the end was reached."""
         for _ in range(_BATCHES_A_TURN):
+            if not self._goes_on():
+                return False
             began = monotonic()
-            try:
-                if self._notary.step(store) < self._notary.batch_leaves:
-                    return True
-            except RecordConflictError:
-                continue
-            if self._stopping.wait(self._pace.rest(monotonic() - began)):
+            if self._reaches_the_end(store):
                 return True
+            self._rest(self._pace.rest(monotonic() - began))
         return False
+
+    def _reaches_the_end(self, store: TenantStore) -> bool:
+        try:
+            return self._notary.step(store) < self._notary.batch_leaves
+        except RecordConflictError:  # another notary was faster
+            return False
+
+    def _goes_on(self) -> bool:
+        """Whether this process still leads. Asked all the time: a turn takes longer than a lease lasts."""
+        return not self._stopping.is_set() and self._leader.leads()
+
+    def _rest(self, seconds: float) -> None:
+        while seconds > 0 and self._goes_on():
+            self._stopping.wait(min(seconds, _RESTED_AT_ONCE_SECONDS))
+            seconds -= _RESTED_AT_ONCE_SECONDS
 
     def _alarm(self, tenant: str, error: LogConflict) -> None:
         try:

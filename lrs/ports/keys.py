@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from lrs.domain.agents import Identifier
+from lrs.domain.kept_heads import KeptHead
 from lrs.domain.sealing import Category, Destroyed, Fate, Outcome, Part, Place, Sealed, Slot
 from lrs.domain.subjects import Standing
 
@@ -187,6 +188,14 @@ class Vault(Protocol):
     def snapshot(self) -> Iterator[bytes]:
         """All that is in the vault, as it is now, for a backup: wrapped keys, which nothing but the present
         epoch's key opens. KeyStoreUnavailable."""
+        ...
+
+    def signed_head(self, tenant: str) -> KeptHead | None:
+        """The highest head of a tenant's log that was signed; None before there is one. KeyStoreUnavailable."""
+        ...
+
+    def keep_signed_head(self, tenant: str, head: KeptHead) -> None:
+        """Keep a head that was signed, unless a higher one is there. KeyStoreUnavailable."""
         ...
 
     def sign(self, tenant: str, message: bytes) -> bytes:

@@ -22,10 +22,11 @@ class SignedHead:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How far the log of events has come, in which generation, how far the notary followed it, and the newest head
-    that it signed."""
+    """How far the log of events has come, in which generation and after which position that began, how far the
+    notary followed it, and the newest head that it signed."""
 
     generation: int
+    began: int
     position: int
     followed: int
     signed: SignedHead | None
@@ -45,6 +46,10 @@ class Tree(Protocol):
 
     def entries(self, after: int, upto: int) -> Iterator[Entry]:
         """Events in order, whole, after a position and up to another; in one snapshot, one at a time."""
+        ...
+
+    def position_after(self, position: int) -> int | None:
+        """The position of the next event, if there is one; it is not read."""
         ...
 
     def entries_of(self, stream: UUID, topic: str) -> list[Entry]:

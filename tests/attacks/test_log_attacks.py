@@ -4,6 +4,7 @@ that is bad is named."""
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,13 @@ from lrs.domain.errors import InvalidRequest, LogConflict
 from lrs.domain.leaves import Entry
 from lrs.domain.tiles import WIDTH, cut
 from lrs.notary.walking import Bad
-from tests.logs import FIRST_HEAD, Logged, logged
+from tests.logs import FIRST_HEAD, Logged, logged, start_event
 from tests.places import STORES, new_place
 from tests.postgres import Databases
 from tests.subjects import ADA, inside, statement
 
 Attack = Callable[[Logged, int], Any]
+LAST = -1
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -178,6 +180,23 @@ def test_a_row_beyond_the_end_is_named(log: Logged) -> None:
         assert log.bad() == Bad(position, "altered")
 
 
+def test_of_rows_beyond_the_end_one_position_is_asked_for(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, and however large."""
+    for more in (1, 2, 3):
+        row = (log.size + more, 1, more, bytes(16), "statement-recorded/1", bytes(100))
+        log.edit("INSERT INTO event VALUES (?,?,?,?,?,?)", *row)
+    asked = list[int]()
+    entries = type(log.store.tree).entries
+
+    def asking(self: Any, after: int, upto: int) -> Any:
+        asked.append(upto)
+        return entries(self, after, upto)
+
+    monkeypatch.setattr(type(log.store.tree), "entries", asking)
+    assert log.bad() == Bad(log.size + 1, "altered")
+    assert max(asked) == log.size
+
+
 @pytest.mark.parametrize("topic", ["document-stored/1", "exchange-recorded/1", "statement-recorded/2",
                                    "agent-sealed/1", "request-opened/1", "erasure-completed/1"])  # fmt: skip
 def test_every_kind_of_event_is_held_against_the_log(log: Logged, topic: str) -> None:
@@ -202,34 +221,44 @@ def test_a_tombstone_where_the_key_lives_is_named(log: Logged) -> None:
         log.put_back()
 
 
-def test_a_blob_that_is_missing_is_named_when_asked_for(log: Logged) -> None:
+def blob_file(log: Logged, name: bytes) -> Path:
+    """Where a blob lies."""
+    return log.system.settings.data_dir / "blobs" / "acme" / name.hex()
+
+
+ON_BLOBS: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
+    "a bit flipped": (lambda data: data[:-1] + bytes((data[-1] ^ 1,)), "blob-altered"),
+    "cut short": (lambda data: data[:-1], "blob-altered"),
+    "emptied": (lambda _: b"", "blob-altered"),
+    "added to": (lambda data: data + b"x", "blob-altered"),
+    "removed": (lambda _: None, "blob-missing"),
+}
+
+
+@pytest.mark.parametrize("unlisted", [False, True])
+@pytest.mark.parametrize("attack", ON_BLOBS)
+def test_a_blob_that_is_not_what_its_event_says_is_named_when_asked_for(
+    log: Logged, attack: str, unlisted: bool
+) -> None:
+    """Whatever the table of blobs says: that is no evidence."""
     names = [one.name for one in log.system.blobs.list("acme")]
     assert len(names) == 2
-    log.edit("UPDATE blob SET name = ? WHERE name = ?", bytes(16), names[0])  # as if it were not named
+    change, reason = ON_BLOBS[attack]
+    file = blob_file(log, names[0])
+    before = file.read_bytes()
+    if unlisted:
+        log.edit("DELETE FROM blob")
     assert log.bad(with_blobs=True) is None
-    log.put_back()
-    verifier = replace(log.system.verifier, blobs=_Without(log.system.blobs, names[0]))
-    assert verifier.run(log.store).bad is None
-    found = verifier.run(log.store, with_blobs=True)
-    position = log.position_of("statement-recorded/2")
-    assert found.bad == Bad(position, "blob-missing")
-    log.flip(position - 1)
-    assert verifier.run(log.store, with_blobs=True).bad == Bad(position - 1, "altered")
-
-
-class _Without:
-    """Blobs, but for one."""
-
-    def __init__(self, blobs: Any, name: bytes) -> None:
-        self._blobs = blobs
-        self._name = name
-
-    def list(self, tenant: str) -> Any:
-        """All but this one."""
-        return [one for one in self._blobs.list(tenant) if one.name != self._name]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._blobs, name)
+    try:
+        after = change(before)
+        file.unlink() if after is None else file.write_bytes(after)
+        assert log.bad() is None
+        position = log.position_of("statement-recorded/2")
+        assert log.bad(with_blobs=True) == Bad(position, reason)
+        log.flip(position - 1)
+        assert log.bad(with_blobs=True) == Bad(position - 1, "altered")
+    finally:
+        file.write_bytes(before)
 
 
 # --- tiles and heads -----------------------------------------------------------------------------------------
@@ -311,22 +340,79 @@ def roll_back(log: Logged, size: int) -> None:
     log.set_tile(0, 0, log.tile(0, 0)[: size * 32])
 
 
-def test_a_log_that_was_rolled_back_whole_is_found_by_a_head_from_outside(log: Logged) -> None:
+def test_a_log_and_a_vault_that_were_rolled_back_whole_are_found_by_a_head_from_outside(log: Logged) -> None:
     size, note, first = log.size, _note_of(log, log.size), _note_of(log, 100)
     assert log.bad(outside=note) is None
     assert log.bad(outside=first) is None
     roll_back(log, 100)
+    assert log.bad() == Bad(101, "truncated")  # the vault tells
+    log.in_vault("DELETE FROM signed_head WHERE tenant = ?", log.acme.tenant)
     assert log.bad() is None  # nothing inside tells
     assert log.bad(outside=first) is None
     assert log.bad(outside=note) == Bad(101, "truncated")
     assert size > 101
 
 
-def sign_anew(log: Logged) -> None:
-    """Begin the log of hashes again, signed by the same key: somebody has the vault, too."""
+def forget_heads(log: Logged) -> None:
+    """The tenant's database knows of no log of hashes."""
     for table in ("tile", "checkpoint"):
         log.edit(f"DELETE FROM {table}")
     log.edit("DELETE FROM tracking WHERE application_name = 'notary@1'")
+
+
+def take_out(log: Logged) -> None:
+    """An event is gone, the gap is closed, and of the log of hashes nothing is left."""
+    renumber(log, 150)
+    forget_heads(log)
+
+
+def change_unseen(log: Logged) -> None:
+    """An event is another, and of the log of hashes nothing is left."""
+    log.flip(150)
+    forget_heads(log)
+
+
+def begin_again(log: Logged, after: int, generation: int = 2) -> None:
+    """As if the log had been restored to an earlier moment."""
+    roll_back(log, after)
+    forget_heads(log)
+    event = start_event(generation, after)
+    row = (after + 1, 2**50, 1, event.originator_id.bytes, event.TOPIC, event.encode())
+    log.edit("INSERT INTO event VALUES (?,?,?,?,?,?)", *row)
+    log.edit("UPDATE head SET generation = ?, began = ?, position = ?", generation, after, after + 1)
+
+
+WITH_THE_DATABASE: dict[str, tuple[Attack, Bad]] = {
+    "an event taken out": (lambda log, _: take_out(log), Bad(LAST, "truncated")),
+    "an event changed": (lambda log, _: change_unseen(log), Bad(1, "root-differs")),
+    "the end cut off": (lambda log, _: roll_back(log, 100), Bad(101, "truncated")),
+    "the log of hashes alone": (lambda log, _: forget_heads(log), Bad(1, "head-altered")),
+    "a restore that was none": (lambda log, _: begin_again(log, 100), Bad(101, "generation-altered")),
+    "a generation that was none": (
+        lambda log, size: log.edit("UPDATE head SET generation = 2, began = ?", size),
+        Bad(1, "head-altered"),
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", WITH_THE_DATABASE)
+def test_with_the_tenants_database_alone_no_other_history_is_signed(log: Logged, attack: str) -> None:
+    """The vault knows how far the log had come, and refuses; whoever verifies is told, too."""
+    size = log.size
+    change, bad = WITH_THE_DATABASE[attack]
+    change(log, size)
+    before = log.acme.rows("SELECT * FROM checkpoint ORDER BY size")
+    with pytest.raises(LogConflict):
+        log.system.notary.step(log.store)
+    assert log.acme.rows("SELECT * FROM checkpoint ORDER BY size") == before
+    found = log.bad()
+    assert found == (replace(bad, position=size) if bad.position == LAST else bad)
+
+
+def sign_anew(log: Logged) -> None:
+    """Begin the log of hashes again, signed by the same key: somebody has the vault, too."""
+    forget_heads(log)
+    log.in_vault("DELETE FROM signed_head WHERE tenant = ?", log.acme.tenant)
     log.sign()
 
 

@@ -15,6 +15,7 @@ from lrs.adapters.vault.schema import TABLES, described
 from lrs.adapters.vault.snapshot import Head, load
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.errors import AlreadyExists, BackupInvalid, VaultRefused
+from lrs.domain.kept_heads import KeptHead
 from lrs.domain.sealing import Erased, Plain
 from tests.vaults import (
     OTHER,
@@ -48,6 +49,7 @@ def vault(place: VaultPlace) -> KeyVault:
     erase(vault, person(vault))
     close_epoch(vault)
     sealed(vault, person(vault, "bob"))
+    vault.keep_signed_head(TENANT, KeptHead(1, 7, bytes(32)))
     return vault
 
 

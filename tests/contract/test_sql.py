@@ -430,6 +430,7 @@ WITHOUT_A_TENANT = {
     "SELECT coalesce(max(sequence), 0) FROM ledger": "where the epoch ends",
     "SELECT 1 FROM ledger WHERE sequence > %s LIMIT 1": "whether there is anything to close",
     "SELECT count(*) FROM ledger WHERE sequence > %s": "the same",
+    "UPDATE signed_head SET restored = 1": "a vault that is brought back is brought back for all",
     "SELECT count(*), min(at) FROM ledger WHERE sequence > %s AND at <> ''": "since when there is",
     "SELECT tenant, max(sequence) FROM ledger WHERE reason = %s GROUP BY tenant": "who left gets no certificates",
     (
@@ -485,6 +486,7 @@ def test_the_tables_that_tenants_share_are_these() -> None:
         "directory",
         "ledger",
         "destroyed_key",
+        "signed_head",
     }
 
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from lrs.adapters.vault import expiring, reading
 from lrs.adapters.vault.reading import directory_place
 from lrs.domain.agents import Identifier
-from lrs.domain.errors import KeyStoreUnavailable, LimitExceeded, NotFound
+from lrs.domain.errors import KeyStoreUnavailable, LimitExceeded, NotFound, VaultRefused
+from lrs.domain.kept_heads import KeptHead
 from lrs.domain.sealing import (
     ERASED,
     EXPIRED,
@@ -703,3 +704,36 @@ def test_no_digest_can_be_made_after_the_erasure(vault: Vault) -> None:
     erase(vault, subject)
     with pytest.raises(StaleFence):
         vault.read(TENANT).digest(subject, TEXT)
+
+
+# --- signed heads --------------------------------------------------------------------------------------------
+
+
+def test_the_highest_signed_head_of_each_tenant_is_kept(vault: Vault, place: VaultPlace) -> None:
+    """By generation, then by size; what comes late changes nothing."""
+    assert vault.signed_head(TENANT) is None
+    first, second = KeptHead(1, 5, b"5" * 32), KeptHead(1, 7, b"7" * 32)
+    vault.keep_signed_head(TENANT, first)
+    assert (vault.signed_head(TENANT), vault.signed_head(OTHER)) == (first, None)
+    vault.keep_signed_head(TENANT, second)
+    for lower in (first, KeptHead(1, 7, b"other" * 6 + b"xx"), KeptHead(0, 99, bytes(32))):
+        vault.keep_signed_head(TENANT, lower)
+        assert vault.signed_head(TENANT) == second
+    vault.keep_signed_head(OTHER, KeptHead(1, 1, b"1" * 32))
+    assert vault.signed_head(TENANT) == second
+    place.edit("UPDATE signed_head SET restored = 1")
+    assert vault.signed_head(TENANT) == second._replace(restored=True)
+    newer = KeptHead(2, 1, b"n" * 32)
+    vault.keep_signed_head(TENANT, newer)
+    assert place.open().signed_head(TENANT) == newer
+
+
+def test_an_older_copy_of_the_vault_is_asked_for_no_head_and_told_of_none(vault: Vault, place: VaultPlace) -> None:
+    before = place.copy()
+    erase(vault, person(vault))
+    vault.read(TENANT)  # the fence was seen
+    place.restore(before)
+    with pytest.raises(VaultRefused):
+        vault.signed_head(TENANT)
+    with pytest.raises(VaultRefused):
+        vault.keep_signed_head(TENANT, KeptHead(1, 5, bytes(32)))

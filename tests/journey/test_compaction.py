@@ -10,18 +10,21 @@ import psycopg
 import pytest
 from eventsourcing.persistence import DatabaseError
 from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
 
 from lrs.bootstrap import System, compactor
+from lrs.cli.root import app
 from lrs.config import Settings
 from lrs.domain.errors import LogConflict, NotFound, StoreUnavailable
 from lrs.domain.leaves import Entry
 from lrs.domain.policies import Policy
 from lrs.domain.sealing import Category
+from lrs.notary.walking import Bad
 from lrs.ports import Replacement
 from retention.compaction import Compacted, Compactor, _changed
 from tests.logs import Logged
 from tests.parts import attachment, body_of, content_type, part, statements_part
-from tests.places import url_of
+from tests.places import environment, url_of
 from tests.running import command
 from tests.subjects import ADA, ALAN, COURSE, GRACE, LaterClock, agent, exchange, inside, statement
 from tests.unit.test_leaves import EVENTS, KEYS
@@ -218,15 +221,55 @@ def test_only_what_a_signed_head_has_is_compacted(log: Logged) -> None:
     assert later(log).run("acme", dry=True).events > first.events
 
 
-@on_sqlite
-def test_a_tampered_event_is_left_as_it_is(log: Logged) -> None:
+def test_a_tampered_event_is_left_as_it_is_and_all_others_are_compacted(log: Logged) -> None:
+    """It is evidence; an alarm is kept of it, but not by who only asks what would be done."""
     position = log.position_of("exchange-recorded/1")
+    whole = later(log).run("acme", dry=True)
     log.flip(position, -1)
     before = log.state(position)
-    with pytest.raises(LogConflict) as raised:
-        later(log).run("acme")
-    assert raised.value.position == position
+    would = later(log).run("acme", dry=True)
+    assert (would.tampered, log.acme.rows("SELECT * FROM alarm")) == ((position,), [])
+    done = later(log).run("acme")
+    assert done == would
+    assert done.events == whole.events - 1 > 0
     assert log.state(position) == before
+    assert log.acme.rows("SELECT position, code FROM alarm") == [(position, "log-conflict")]
+    assert later(log).run("acme") == Compacted(tampered=(position,))
+    assert log.bad() == Bad(position, "altered")
+
+
+@on_sqlite
+def test_of_tampered_events_the_first_ones_are_named(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retention.compaction.TAMPERED_MAX", 2)
+    for position in range(1, log.size + 1):
+        log.edit("UPDATE event SET stored = stored + 1 WHERE position = ?", position)
+    done = later(log).run("acme")
+    assert (done.events, len(done.tampered)) == (0, 2)
+    assert [row[0] for row in log.acme.rows("SELECT position FROM alarm ORDER BY 1")] == list(done.tampered)
+
+
+@on_sqlite
+def test_a_batch_holds_no_more_bytes_than_it_may(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for one event, which may be as long as an event may be."""
+    whole = later(log).run("acme", dry=True)
+    largest = log.value("SELECT max(length(state)) FROM event")
+    batches: list[int] = []
+    replace_all = compactor(log.system).rewriting.replace
+
+    class Counting:
+        """Counts what comes at once."""
+
+        def replace(self, tenant: str, replacements: Any) -> None:
+            """Count, and replace."""
+            batches.append(sum(len(one.before) + len(one.after) for one in replacements))
+            replace_all(tenant, replacements)
+
+    for bytes_max in (1, 2_000):
+        monkeypatch.setattr("retention.compaction.BATCH_BYTES", bytes_max)
+        done = replace(later(log), rewriting=Counting()).run("acme", dry=bytes_max == 1)
+        assert done == whole
+    assert len(batches) > 1
+    assert max(batches) <= 2_000 + 2 * largest
 
 
 @on_sqlite
@@ -303,3 +346,48 @@ def test_an_operator_compacts(log: Logged) -> None:
     assert command(settings, "compact", "--tenant", "acme") == {"dry_run": False, "compacted": [told]}
     assert command(settings, "compact")["compacted"][0]["events"] == 0
     assert command(settings, "verify")["tenants"][0]["valid"]
+
+
+@on_sqlite
+def test_an_operator_is_told_of_tampered_events_and_every_other_tenant_is_compacted(log: Logged) -> None:
+    """Of one tenant an event is another, of another one the signed head: the third is compacted all the same."""
+    settings = log.system.settings
+    others = {}
+    for tenant in ("beta", "gamma"):
+        log.system.tenants.create(tenant)
+        made = others[tenant] = Logged(inside(log.system, tenant))
+        made.acme.post(statement(agent("dora")), statement(ADA))
+        made.acme.ran("erase", agent("dora"))
+        made.sign()
+    for tenant in ("acme", *others):
+        log.system.tenants.decide(tenant, Policy(compaction_days=0))
+    position = log.position_of("exchange-recorded/1")
+    log.flip(position, -1)
+    others["beta"].edit("UPDATE checkpoint SET note = ''")
+    others["beta"].acme.post(statement(ADA))
+    size = others["beta"].size
+    shown = CliRunner().invoke(app, ["compact"], env=environment(settings))
+    assert shown.exit_code == 1
+    assert f"acme: not as it was logged, and left as it is: {position}" in shown.output
+    assert f"beta: not as it was logged, and left as it is: {size}" in shown.output
+    told = command(settings, "compact", "--dry-run", status=1)["compacted"]
+    assert [(one["tenant"], one["tampered"]) for one in told] == [
+        ("acme", [position]), ("beta", [size]), ("gamma", []),
+    ]  # fmt: skip
+    assert [one["events"] for one in told] == [0, 0, 0]
+    assert others["gamma"].state(others["gamma"].position_of("statement-recorded/1"))[:1] == bytes((1,))
+    assert others["beta"].acme.rows("SELECT position, code FROM alarm") == [(size, "log-conflict")]
+
+
+@on_sqlite
+def test_what_changed_while_it_was_compacted_is_told_and_the_next_tenant_comes(
+    log: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(*_: Any) -> None:
+        raise LogConflict("an event changed while it was compacted", 4)
+
+    log.system.tenants.decide("acme", Policy(compaction_days=0))
+    monkeypatch.setattr("lrs.adapters.sqlite.compacting.replace_states", changed)
+    shown = CliRunner().invoke(app, ["compact", "--json"], env=environment(log.system.settings))
+    assert shown.exit_code == 1
+    assert json.loads(shown.output)["compacted"][0]["tampered"] == [4]

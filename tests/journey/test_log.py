@@ -22,14 +22,14 @@ from lrs.domain.leaves import hash_of
 from lrs.domain.merkle import EMPTY_ROOT
 from lrs.domain.notes import open_note
 from lrs.domain.tiles import TileId
-from lrs.leading import Leader
+from lrs.leading import LEASE_SECONDS, Leader
 from lrs.notary import runner
 from lrs.notary.notary import Notary
 from lrs.notary.runner import NotaryRunner
 from lrs.ports import SignedHead
 from retention.certificates import check_certificate
 from tests.logs import Caught, Logged, Witness
-from tests.places import PUBLIC_URL, environment, tenant_changes, tenant_rows
+from tests.places import PUBLIC_URL, environment, tenant_changes, tenant_rows, vault_rows
 from tests.running import Service, command
 from tests.subjects import ADA, GRACE, Json, agent, inside, statement
 
@@ -58,8 +58,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_a_witness_follows_a_running_service_and_catches_a_rewritten_history(service: Service) -> None:
-    """With nothing but the public key: first a log that is added to, then one that somebody with the database and
-    the service's own notary wrote anew."""
+    """With nothing but the public key: first a log that is added to, then one that somebody with the database, the
+    vault's too, and the service's own notary wrote anew."""
     with service.client(service.credential("acme")) as client:
         assert client.get("/admin/log/head").status_code == 404
         post(client, 5)
@@ -81,11 +81,33 @@ def test_a_witness_follows_a_running_service_and_catches_a_rewritten_history(ser
             ("DELETE FROM checkpoint", []),
             ("DELETE FROM tracking WHERE application_name = 'notary@1'", []),
         ]
+        vault_rows(service.settings, "DELETE FROM signed_head WHERE tenant = 'acme'")
         tenant_changes(service.settings, "acme", changes)
         post(client, 1)
         wait_for(lambda: size_of(client) > len(leaves))
         with pytest.raises(Caught, match="rewritten"):
             witness.follow()
+
+
+def test_a_running_service_signs_no_other_history_for_whoever_has_the_tenants_database_alone(
+    service: Service,
+) -> None:
+    with service.client(service.credential("acme")) as client:
+        post(client, 20)
+        wait_for(lambda: size_of(client) > 20)
+        changes: list[tuple[str, list[Any]]] = [
+            ("DELETE FROM event WHERE position = (SELECT position FROM head)", []),
+            ("UPDATE head SET position = position - 1", []),
+            ("DELETE FROM statement WHERE position > (SELECT position FROM head)", []),
+            ("DELETE FROM term WHERE position > (SELECT position FROM head)", []),
+            ("DELETE FROM tile", []),
+            ("DELETE FROM checkpoint", []),
+            ("DELETE FROM tracking WHERE application_name = 'notary@1'", []),
+        ]
+        tenant_changes(service.settings, "acme", changes)
+        post(client, 2)
+        wait_for(lambda: "log-conflict tenant=acme position=1" in service.log())
+        assert size_of(client) == 0
 
 
 JSON = {"Accept": "application/json"}
@@ -272,6 +294,45 @@ def test_of_two_notaries_at_once_one_is_beaten_and_nothing_is_lost(log: Logged) 
     assert log.bad() is None
 
 
+def test_what_was_signed_when_the_notary_died_is_kept_by_the_next_one(log: Logged) -> None:
+    """Between the tenant's database and the vault; also where nothing new is stored."""
+    vault, small = log.system.vault, replace(log.system.notary, batch_leaves=2)
+    with pytest.raises(StoreUnavailable):
+        replace(small, vault=_Dying(vault)).step(log.store)
+    assert (log.size, vault.signed_head("acme")) == (2, None)
+    log.sign()
+    first = vault.signed_head("acme")
+    assert first is not None
+    assert first.size == log.size
+    for _ in range(3):
+        log.acme.post(statement(ADA))
+    with pytest.raises(StoreUnavailable):
+        replace(small, vault=_Dying(vault)).step(log.store)
+    assert vault.signed_head("acme") == first
+    log.sign()
+    assert vault.signed_head("acme").size == log.size  # type: ignore[union-attr]
+    log.acme.post(statement(ADA))
+    with pytest.raises(StoreUnavailable):
+        replace(log.system.notary, vault=_Dying(vault)).step(log.store)
+    assert log.system.notary.step(log.store) == 0
+    assert vault.signed_head("acme").size == log.size  # type: ignore[union-attr]
+    assert log.bad() is None
+
+
+class _Dying:
+    """A vault that is not reached when a head is to be kept."""
+
+    def __init__(self, vault: Any) -> None:
+        self._vault = vault
+
+    def keep_signed_head(self, *_: Any) -> None:
+        """It is not."""
+        raise StoreUnavailable("gone")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vault, name)
+
+
 class _Racing:
     """A vault; another notary is faster just before the first signature."""
 
@@ -378,6 +439,70 @@ def test_a_large_log_is_appended_in_turns(log: Logged, monkeypatch: pytest.Monke
     assert log.size == 50
 
 
+class _Leading:
+    """A leader of a process that leads for so many questions."""
+
+    def __init__(self, questions: int) -> None:
+        self.asked = 0
+        self._questions = questions
+
+    def leads(self) -> bool:
+        """Whether there were not too many yet."""
+        self.asked += 1
+        return self.asked <= self._questions
+
+    def give_up(self) -> None:
+        """Nothing."""
+
+
+def runner_of(log: Logged, leader: Any, notary: Any, *tenants: str) -> NotaryRunner:
+    """A runner for these tenants."""
+    return NotaryRunner(lambda: tenants or ["acme"], log.system.tenants.store, notary, leader)
+
+
+@on_sqlite
+def test_whoever_leads_no_longer_stops_between_two_batches(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_RESTS", 0)
+    log.acme.post(*[statement(ADA) for _ in range(60)])
+    small = replace(log.system.notary, batch_leaves=1)
+    leader = _Leading(questions=4)
+    made = runner_of(log, leader, small)
+    made.round()
+    assert 1 <= log.size < 5
+    before = log.size
+    made.round()
+    assert log.size == before
+
+
+@on_sqlite
+def test_the_lease_is_kept_while_the_notary_rests(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rest may take longer than a lease lasts; who no longer leads rests no longer."""
+    rested = list[float]()
+    small, leader = replace(log.system.notary, batch_leaves=1), _Leading(questions=7)
+    made = runner_of(log, leader, small)
+    monkeypatch.setattr(runner._Pace, "rest", lambda *_: 60.0)
+    monkeypatch.setattr(made._stopping, "wait", rested.append)
+    made.round()
+    assert 8 <= leader.asked <= 10  # it stops soon
+    assert rested
+    assert max(rested) <= LEASE_SECONDS / 3
+    assert sum(rested) < 60
+
+
+@on_sqlite
+def test_a_beaten_notary_rests_too(log: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beaten(*_: Any) -> int:
+        raise RecordConflictError
+
+    rested = list[float]()
+    made = runner_of(log, _Leading(questions=1_000_000), log.system.notary)
+    monkeypatch.setattr(Notary, "step", beaten)
+    monkeypatch.setattr(runner._Pace, "rest", lambda *_: 0.25)
+    monkeypatch.setattr(made._stopping, "wait", rested.append)
+    made.round()
+    assert rested == [0.25] * runner._BATCHES_A_TURN
+
+
 # --- the command line ----------------------------------------------------------------------------------------
 
 
@@ -422,6 +547,34 @@ def test_an_erasure_on_the_command_line_comes_with_its_proof(log: Logged, tmp_pa
     del proof["log"]
     file.write_text(json.dumps(proof))
     assert "logged" not in command(settings, *check)
+
+
+@on_sqlite
+def test_the_certificates_of_a_request_are_checked_as_they_are_served(log: Logged, tmp_path: Path) -> None:
+    """All of them, each as if it stood alone."""
+    file = tmp_path / "certificates.json"
+    log.acme.post(statement(GRACE))
+    requests = [log.acme.ran("erase", one) for one in (ADA, GRACE)]
+    log.sign()
+    served = [log.acme.http.get(f"/dsar/{one['id']}/certificates").json() for one in requests]
+    (first,), (second,) = (one["certificates"] for one in served)
+    check = ("verify-certificate", str(file), "--key", first["public_key"])
+    settings = log.system.settings
+
+    def checked(content: Any, status: int = 0) -> Json:
+        file.write_text(json.dumps(content))
+        told: Json = command(settings, *check, status=status)
+        return told
+
+    alone = checked(first)
+    assert checked(served[0]) == {"valid": True, "certificates": [alone]}
+    assert checked({"certificates": [first, second]})["certificates"] == [alone, checked(second)]
+    file.write_text(json.dumps({"certificates": [first, second]}))
+    shown = CliRunner().invoke(app, check)
+    assert shown.output.count("Valid") == 2
+    listed: list[Any] = [[], [first, second | {"living_keys": 1}], [first, None], {}, "text", None]
+    for wrong in listed:
+        assert checked({"certificates": wrong}, status=3)["error"]["code"] == "request-invalid"
 
 
 @on_sqlite

@@ -35,8 +35,17 @@ def test_a_page_says_what_is_claimed_and_what_is_not() -> None:
     page = certificate_page([FIRST, SECOND])
     for said in ("Erased in the live system", "mbox, mbox_sha1sum", "25 Nov 2026", "Copies &amp; such.", "a+b="):
         assert said in page, said
-    for said in ("Unreadable in every older copy", "Epoch", "In the signed log", "26 Nov 2026"):
+    for said in ("Unreadable in every older copy", "Epoch", "a proof is enclosed", "26 Nov 2026"):
         assert said in page, said
+
+
+def test_a_page_does_not_say_itself_which_key_checks_it() -> None:
+    """Whoever forges a page forges its key, too: it says where the key is to be had, and no more."""
+    page = re.sub(r"<pre>.*?</pre>", "", certificate_page([FIRST, SECOND]), flags=re.DOTALL)
+    assert "lrs verify-certificate FILE --key KEY" in page
+    assert "/admin/log/head" in page
+    assert "not from this page" in page
+    assert FIRST["public_key"] not in page
 
 
 def test_nothing_in_a_certificate_is_markup_and_no_script_runs() -> None:

@@ -35,10 +35,10 @@ class SqlTree:
     def state(self) -> LogState:
         """Where things stand now."""
         with self._database.read() as c:
-            generation, position = c.execute("SELECT generation, position FROM head").fetchone()
+            generation, began, position = c.execute("SELECT generation, began, position FROM head").fetchone()
             followed = generation_of(c, _TRACKED, 1).position
             row = c.execute(f"SELECT {_HEAD} FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        return LogState(generation, position, followed, SignedHead(*row) if row else None)
+        return LogState(generation, began, position, followed, SignedHead(*row) if row else None)
 
     def entries(self, after: int, upto: int) -> Iterator[Entry]:
         """Events in order, whole, after a position and up to another; in one snapshot, one at a time."""
@@ -49,6 +49,13 @@ class SqlTree:
         with self._database.read() as c:
             for row in c.execute(sql, (after, upto)):
                 yield Entry(*row) if row[5] is not None else _fetched(c, row)
+
+    def position_after(self, position: int) -> int | None:
+        """The position of the next event, if there is one; it is not read."""
+        sql = "SELECT position FROM event WHERE position > ? ORDER BY position LIMIT 1"
+        with self._database.read() as c:
+            row = c.execute(sql, (position,)).fetchone()
+        return None if row is None else int(row[0])
 
     def entries_of(self, stream: UUID, topic: str) -> list[Entry]:
         """A stream's events of one topic."""

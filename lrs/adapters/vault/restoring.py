@@ -16,6 +16,7 @@ from lrs.adapters.sql.database import Database
 from lrs.adapters.vault.epochs import EpochKeys
 from lrs.adapters.vault.escrow import EscrowedKey, entry_numbers, read_entry, read_slots
 from lrs.adapters.vault.files import sync_directory
+from lrs.adapters.vault.heads import mark_restored
 from lrs.adapters.vault.ledger import GENESIS, parse_line
 from lrs.adapters.vault.opening import Roots, make_file, mirror_file
 from lrs.adapters.vault.snapshot import Head, load
@@ -91,7 +92,7 @@ def load_file(path: Path, chunks: Iterable[bytes], check: Callable[[Head], None]
     except sqlite3.Error as error:
         raise KeyStoreUnavailable("the vault's file can not be written") from error
     with closing(made) as database:
-        load(database, chunks, check)
+        load(database, chunks, check, mark_restored)
         database.checkpoint()
     draft.rename(path)
     sync_directory(path.parent)
@@ -100,7 +101,7 @@ def load_file(path: Path, chunks: Iterable[bytes], check: Callable[[Head], None]
 def load_into(database: Database, chunks: Iterable[bytes], check: Callable[[Head], None]) -> None:
     """The same into the vault's tables, in one transaction."""
     if database.look("vault", "fence") is None:
-        load(database, chunks, check)
+        load(database, chunks, check, mark_restored)
 
 
 def write_mirror(key_dir: Path, entries: Sequence[bytes]) -> None:

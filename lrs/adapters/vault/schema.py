@@ -60,6 +60,13 @@ TABLES = (
         "CREATE TABLE epoch (epoch INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, closed_at TEXT NOT NULL,"
         " provider TEXT, destruction_seconds INTEGER, destroyed_at TEXT, certified_at TEXT)"
     ),
+    # The highest head of each tenant's log that was signed (``lrs.domain.kept_heads``): whoever can write the
+    # tenant's database alone can not have another history signed. Restored: in a copy out of a backup, 1 until
+    # something is signed.
+    (
+        "CREATE TABLE signed_head (tenant TEXT PRIMARY KEY, generation INTEGER NOT NULL, size INTEGER NOT NULL,"
+        " root BLOB NOT NULL, restored INTEGER NOT NULL) WITHOUT ROWID"
+    ),
 )
 
 

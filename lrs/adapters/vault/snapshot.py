@@ -80,9 +80,15 @@ def _line(table: Table, row: Any) -> bytes:
         raise VaultRefused("a row of the vault holds what it can not: it was altered") from None
 
 
-def load(database: Database, chunks: Iterable[bytes], check: Callable[[Head], None] = lambda _: None) -> Head:
-    """Fill an empty vault, all or nothing. ``check`` may refuse the head before anything is written. AlreadyExists
-    where the vault is not empty, BackupInvalid for what is no whole snapshot."""
+def load(
+    database: Database,
+    chunks: Iterable[bytes],
+    check: Callable[[Head], None] = lambda _: None,
+    finish: Callable[[Connection], None] = lambda _: None,
+) -> Head:
+    """Fill an empty vault, all or nothing. ``check`` may refuse the head before anything is written; ``finish`` is
+    done in the same transaction. AlreadyExists where the vault is not empty, BackupInvalid for what is no whole
+    snapshot."""
     lines = _Lines(chunks)
     with database.write() as connection:
         head, tables = _head(next(iter(lines), b""))
@@ -104,6 +110,7 @@ def load(database: Database, chunks: Iterable[bytes], check: Callable[[Head], No
             last = _after(last, tables[found], rows[-1])
         _insert(connection, tables.get(name), rows)
         lines.check_end()
+        finish(connection)
     return head
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from lrs.adapters.sql.database import Connection, Database, Row, marks
-from lrs.adapters.vault import expiring, snapshot, standings, verdicts
+from lrs.adapters.vault import expiring, heads, snapshot, standings, verdicts
 from lrs.adapters.vault.checking import check_keys
 from lrs.adapters.vault.destroying import apply_entry, catch_up, entries_of, not_listed
 from lrs.adapters.vault.epochs import EpochKeys
@@ -28,6 +28,7 @@ from lrs.adapters.vault.mirrors import Mirrors
 from lrs.adapters.vault.reading import VaultReading
 from lrs.adapters.vault.tenants import KINDS, TenantKeyring
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
+from lrs.domain.kept_heads import KeptHead
 from lrs.domain.sealing import (
     ERASED,
     EXPIRED,
@@ -119,6 +120,20 @@ class KeyVault(TenantKeyring):
     def snapshot(self) -> Iterator[bytes]:
         """All that is in the vault, as it is now; nothing in it opens without the present epoch's key."""
         return snapshot.dump(self.database)
+
+    def signed_head(self, tenant: str) -> KeptHead | None:
+        """The highest head of a tenant's log that was signed; None before there is one."""
+        reached = self._reached
+        with self.database.read() as connection:
+            self.known(connection, reached)  # not out of an older copy
+            return heads.kept_head(connection, tenant)
+
+    def keep_signed_head(self, tenant: str, head: KeptHead) -> None:
+        """Keep a head that was signed, unless a higher one is there."""
+        reached = self._reached
+        with self.database.write() as connection:
+            self.known(connection, reached)  # the fence is not locked: who seals does not wait for this
+            heads.keep_head(connection, tenant, head)
 
     # --- catching up -----------------------------------------------------------------------------------------
 
