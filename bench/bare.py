@@ -54,6 +54,9 @@ class _Bare:
     def start(self) -> None:
         """Nothing."""
 
+    def wind_down(self) -> None:
+        """Nothing."""
+
     def close(self) -> None:
         """Nothing."""
 
