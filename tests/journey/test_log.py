@@ -54,6 +54,19 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def test_the_log_of_a_name_that_comes_again_is_signed_from_its_beginning(log: Logged) -> None:
+    """What was signed of the one that departed is not held against it."""
+    log.sign()
+    tenants = log.system.tenants
+    tenants.delete(log.acme.tenant)
+    tenants.create(log.acme.tenant)
+    again = Logged(inside(log.system))
+    again.acme.post(statement(ADA))
+    again.sign()
+    assert 0 < again.size < 10
+    assert again.bad() is None
+
+
 # --- a witness -----------------------------------------------------------------------------------------------
 
 
