@@ -388,6 +388,23 @@ def test_a_base_packs_small_segments_together_and_lets_go_of_what_is_not_needed(
         assert everything(again, filled) == before
 
 
+def test_an_old_manifest_that_was_altered_keeps_everything_and_stops_no_run(
+    either: Drill, caplog: pytest.LogCaptureFixture
+) -> None:
+    with either.opened() as acme:
+        clock = Later()
+        backup = replace(backup_of(acme.system), runs_a_base=1, days=30, clock=clock)
+        for _ in range(2):
+            backup.run()
+        vault = acme.system.vault.bearing().vault
+        name = layout.manifest_name(vault, 1)
+        either.place.put(name, either.place.get(name).replace(b'"base"', b'"Base"'))
+        clock.ahead += timedelta(days=60)
+        assert backup.run().number == 3
+        assert numbers(either.place, vault) == [1, 2, 3]
+    assert "what the backup no longer needs stays: backup-invalid" in caplog.text
+
+
 def unnamed(drill: Drill, vault: str, backup: Backup, *runs: int) -> set[str]:
     """Objects that none of these runs names."""
     key = backup.vault.public_key("")

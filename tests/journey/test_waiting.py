@@ -325,6 +325,28 @@ def test_an_erasure_that_is_taken_back_while_it_is_still_being_opened_does_not_s
     assert stands(acme, acme.known(ADA)) is State.LIVE
 
 
+class Interrupted:
+    """A clock; when it is asked for the first time, something else happens first."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        self._happens: Callable[[], object] | None = happens
+
+    def now(self) -> datetime:
+        """The time."""
+        happens, self._happens = self._happens, None
+        if happens is not None:
+            happens()
+        return datetime.now(UTC)
+
+
+def test_of_two_who_take_an_erasure_back_at_once_both_are_told_that_it_is(acme: Inside) -> None:
+    rights, request = acme.system.rights, UUID(acme.request("erase", ADA)["id"])
+    clock = Interrupted(lambda: rights.withdraw(acme.tenant, request))
+    answered = replace(rights, clock=clock).withdraw(acme.tenant, request)
+    assert (answered.status, answered.detail["code"]) == (Status.REFUSED, "withdrawn")
+    assert stands(acme, acme.known(ADA)) is State.LIVE
+
+
 def race(acme: Inside, *works: Callable[[], object]) -> list[BaseException | None]:
     """All at once; what each of them raised."""
     start = threading.Barrier(len(works))
