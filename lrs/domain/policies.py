@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from lrs.domain.errors import InvalidRequest
-from lrs.domain.sealing import Category, end_of
+from lrs.domain.sealing import Category, end_of, period_of
 
 # Keys of these end with a period; identity and documents have none, and end with their person.
 EXPIRING = (Category.LEARNING, Category.EXCHANGE, Category.ATTACHMENTS)
@@ -17,6 +17,8 @@ DAYS_MAX = 36_500
 # An erasure has to be done within a month of the request (GDPR article 12(3)).
 COOLING_DAYS_MAX = 30
 COMPACTION_DAYS = 30
+# Exchanges that are kept no longer than this have a key a day, not a month: a month would double their time.
+DAILY_DAYS_MAX = 30
 _NAMES = ("cooling_days", "retention_days", "compaction_days")
 
 
@@ -28,6 +30,12 @@ class Policy:
     cooling_days: int = 0
     retention_days: Mapping[Category, int] = field(default_factory=dict)
     compaction_days: int = COMPACTION_DAYS
+
+    def period_of(self, category: Category, received: datetime) -> str:
+        """The period whose key seals what was received then."""
+        days = self.retention_days.get(category)
+        daily = category is Category.EXCHANGE and days is not None and days <= DAILY_DAYS_MAX
+        return period_of(category, received, daily=daily)
 
     def keeps(self, category: Category, period: str, now: datetime) -> bool:
         """Whether what was received in this period is kept still."""

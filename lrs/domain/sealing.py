@@ -6,7 +6,7 @@ CATEGORY AND PERIOD NAMES ARE A KEY FORMAT: they are part of the additional data
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -31,15 +31,19 @@ _PERIOD_FORMATS = {
     Category.EXCHANGE: "%Y-%m",
     Category.ATTACHMENTS: "%Y",
 }
+_DAY = "%Y-%m-%d"
 
 
-def period_of(category: Category, received: datetime) -> str:
-    """The period whose key seals what was received then: ``"2026"``, ``"2026-11"``, or ``""`` for no period."""
-    return received.strftime(_PERIOD_FORMATS[category])
+def period_of(category: Category, received: datetime, *, daily: bool = False) -> str:
+    """The period whose key seals what was received then: ``"2026"``, ``"2026-11"``, ``"2026-11-25"``, or ``""``
+    for none."""
+    return received.strftime(_DAY if daily else _PERIOD_FORMATS[category])
 
 
 def end_of(period: str) -> datetime:
     """When a period was over: retention counts from then."""
+    if period.count("-") == 2:
+        return datetime.strptime(period, _DAY).replace(tzinfo=UTC) + timedelta(days=1)
     year, month = (int(part) for part in (*period.split("-"), "12")[:2])
     return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 

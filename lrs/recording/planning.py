@@ -19,7 +19,8 @@ import orjson
 
 from lrs.domain.agents import Identifier
 from lrs.domain.events import AttachedBlob, ExchangeRecorded, HotEvent, StatementRecorded, StatementWithAttachments
-from lrs.domain.sealing import Category, Part, Place, Sealed, Slot, period_of
+from lrs.domain.policies import Policy
+from lrs.domain.sealing import Category, Part, Place, Sealed, Slot
 from lrs.domain.subjects import Subject
 from lrs.opening import BODY, AgentRef, agent_place
 from lrs.ports import AgentRow, BlobRow, IndexRow, Reading, TenantStore
@@ -54,16 +55,19 @@ class Planner:
     at: datetime
     known_agents: dict[tuple[UUID, bytes], int]
     found: dict[Identifier, UUID] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
 
     def plan(self, drafts: Sequence[Draft]) -> Plan:
         """Everything to insert for these drafts. StaleFence when the fence moved meanwhile."""
         plan = Plan(self.reading.sequence)
         subjects = self._subjects(drafts)
         # Worked out once for the whole group: each is needed again for every draft.
-        periods = {category: period_of(category, self.at) for category in {draft.category for draft in drafts}}
+        periods = {
+            category: self.policy.period_of(category, self.at) for category in {draft.category for draft in drafts}
+        }
         owners = [self._owners(draft, subjects) for draft in drafts]
         with_files = [pair for pair in zip(drafts, owners, strict=True) if pair[0].attachments]
-        period = period_of(Category.ATTACHMENTS, self.at)
+        period = self.policy.period_of(Category.ATTACHMENTS, self.at)
         more = [slot for one, owned in with_files for slot in slots_of(one, owned, subjects.__getitem__, period)]
         self.reading.ensure(_slots(drafts, owners, periods, subjects) + more)
         spelled = [[orjson.dumps(mention.agent) for mention in draft.parts.mentions] for draft in drafts]

@@ -11,6 +11,8 @@ from eventsourcing.persistence import InterfaceError, OperationalError, RecordCo
 
 from lrs.domain.agents import Identifier
 from lrs.domain.errors import ExchangeConflict, KeyStoreUnavailable, StatementConflict, SubjectBusy
+from lrs.domain.policies import Policy
+from lrs.domain.sealing import Category
 from lrs.opening import Opener
 from lrs.ports import Clock, Reading, Recorded, StaleFence, TenantStore, Vault
 from lrs.recording.drafts import Draft
@@ -119,6 +121,7 @@ class Recorder:
                 at=self._clock.now(),
                 known_agents=self._agents_of(store),
                 found=found,
+                policy=self._policy(store.tenant, drafts),
             )
             plan = planner.plan(drafts)
             self._tenants.application_of(store).append(
@@ -141,6 +144,12 @@ class Recorder:
         if all(draft.parts.owners for draft in drafts):
             return None
         return self._vault.tenant_subject(tenant)
+
+    def _policy(self, tenant: str, drafts: list[Draft]) -> Policy:
+        """Asked for only where it decides for which period a draft is sealed: it is a stream to be read."""
+        if all(draft.category is not Category.EXCHANGE for draft in drafts):
+            return Policy()
+        return self._tenants.policy(tenant)
 
     def _agents_of(self, store: TenantStore) -> dict[tuple[UUID, bytes], int]:
         agents = self._known_agents.setdefault(store, {})

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -69,9 +69,9 @@ def received_with_file(acme: Inside, year: int, said: Json) -> None:
     recorder.close()
 
 
-def exchanged(acme: Inside, year: int, month: int, who: Json) -> UUID:
+def exchanged(acme: Inside, year: int, month: int, who: Json, day: int = 5) -> UUID:
     """An exchange of that month; its stream."""
-    recorder = recording_at(acme.system, SetClock(datetime(year, month, 5, tzinfo=UTC)))
+    recorder = recording_at(acme.system, SetClock(datetime(year, month, day, tzinfo=UTC)))
     said = exchange(who)
     stream = exchange_stream(said.pop("id"))
     draft = exchange_draft(said, "its id", stream, authority=AUTHORITY, public_url=PUBLIC_URL)
@@ -153,6 +153,21 @@ def test_what_is_kept_no_longer_is_shown_first_and_then_gone(acme: Inside) -> No
     assert (entry.subject, entry.reason, len(entry.kids)) == (tenant_subject, EXPIRED, 2)
     acme.ran("erase", ADA)
     assert acme.rebuilt_same()
+
+
+def test_exchanges_that_are_kept_for_days_expire_by_the_day_and_others_by_the_month(acme: Inside) -> None:
+    keeps(acme, exchange=30)
+    first, second = (exchanged(acme, 2026, 9, ADA, day) for day in (28, 29))
+    keeps(acme, exchange=31)
+    third = exchanged(acme, 2026, 9, ADA, 29)
+    keeps(acme, exchange=30)
+    ends = {"2026-09-28": (10, 29), "2026-09-29": (10, 30), "2026-09": (10, 31)}  # thirty days after each was over
+    for period, (month, day) in ends.items():
+        over = datetime(2026, month, day, tzinfo=UTC)
+        for at, wanted in ((over - timedelta(microseconds=1), []), (over, [due("exchange", period, 1, 1)])):
+            ran = replace(acme.system.expirer, clock=SetClock(at)).run("acme")
+            assert [one.facts() for one in ran] == wanted
+    assert [outcome(acme, stream) for stream in (first, second, third)] == [Expired()] * 3
 
 
 def test_a_person_reads_a_table(acme: Inside) -> None:

@@ -262,3 +262,11 @@ def test_a_period_ends_where_the_next_one_begins(period: str, end: tuple[int, in
     category = Category.EXCHANGE if "-" in period else Category.LEARNING
     assert period_of(category, over - timedelta(microseconds=1)) == period
     assert period_of(category, over) != period
+
+
+@pytest.mark.parametrize(("day", "end"), [("2026-11-25", (2026, 11, 26)), ("2026-12-31", (2027, 1, 1))])
+def test_a_day_is_a_period_too(day: str, end: tuple[int, int, int]) -> None:
+    over = datetime(*end, tzinfo=UTC)
+    assert end_of(day) == over
+    assert period_of(Category.EXCHANGE, over - timedelta(microseconds=1), daily=True) == day
+    assert period_of(Category.EXCHANGE, over, daily=True) != day
