@@ -50,6 +50,7 @@ def _epoch_now(system: System) -> Epoch:
         unfinished=len(standing.unfinished),
         provider=provider.name,
         destruction_seconds=provider.destruction_seconds,
+        escrowed=system.settings.escrow_url is not None,  # opening the system put it there, or refused
     )
 
 

@@ -60,7 +60,8 @@ class Backups:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The present epoch, since when it holds destructions and how many; how many closed ones are unfinished."""
+    """The present epoch, since when it holds destructions and how many; how many closed ones are unfinished; whether
+    its key is in escrow."""
 
     number: int
     oldest_at: datetime | None
@@ -68,6 +69,7 @@ class Epoch:
     unfinished: int = 0
     provider: str = "file"
     destruction_seconds: int = 0
+    escrowed: bool = False
 
 
 # These keep what was overwritten, by themselves or by the snapshots that they make cheap.
@@ -140,8 +142,6 @@ def places(where: Places) -> Iterator[Finding]:
             "there are backups, but the epoch key is kept nowhere else",
             "set LRS_ESCROW_URL: without LRS_KEY_DIR no backup can be read",
         )
-    elif where.escrow:
-        yield Finding("escrow", Level.OK, "the epoch key is in escrow")
 
 
 def _within(inner: str, outer: str) -> bool:
@@ -273,6 +273,8 @@ def epoch(known: Epoch, now: datetime) -> Iterator[Finding]:
             f"{known.provider} destroys a key {known.destruction_seconds / 86_400:.1f} days after it is told to",
             "know it: certificates say so",
         )
+    if known.escrowed:
+        yield Finding("escrow", Level.OK, "the epoch's key is in escrow")
 
 
 def archives(archive_mode: str | None) -> Iterator[Finding]:

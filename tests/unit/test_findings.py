@@ -45,12 +45,12 @@ def test_volumes(keys: Volume, data: Volume | None, check: str, level: Level) ->
     ("backup", "escrow", "expected"),
     [
         (None, None, {"keys in the backup": Level.OK}),
-        ("/backup", "/escrow", {"keys in the backup": Level.OK, "escrow": Level.OK}),
+        ("/backup", "/escrow", {"keys in the backup": Level.OK}),
         ("/backup", None, {"keys in the backup": Level.OK, "escrow": Level.FAIL}),
-        ("/", "/escrow", {"keys in the backup": Level.FAIL, "escrow": Level.OK}),
-        ("/keys/backup", "/escrow", {"keys in the backup": Level.FAIL, "escrow": Level.OK}),
-        ("/keys-backup", "/keys/", {"keys in the backup": Level.FAIL, "escrow": Level.OK}),
-        ("s3://bucket/b", "s3://bucket/e", {"keys in the backup": Level.OK, "escrow": Level.OK}),
+        ("/", "/escrow", {"keys in the backup": Level.FAIL}),
+        ("/keys/backup", "/escrow", {"keys in the backup": Level.FAIL}),
+        ("/keys-backup", "/keys/", {"keys in the backup": Level.FAIL}),
+        ("s3://bucket/b", "s3://bucket/e", {"keys in the backup": Level.OK}),
     ],
 )
 def test_places(backup: str | None, escrow: str | None, expected: dict[str, Level]) -> None:
@@ -112,6 +112,7 @@ def test_backups(known: Backups, expected: dict[str, Level]) -> None:
         (Epoch(1, NOW - timedelta(hours=47), 3), {"epoch": Level.OK}),
         (Epoch(1, NOW - timedelta(hours=49), 3), {"epoch": Level.WARN}),
         (Epoch(2, None, 0, unfinished=1), {"epoch": Level.WARN}),
+        (Epoch(2, None, 0, escrowed=True), {"epoch": Level.OK, "escrow": Level.OK}),
         (
             Epoch(1, NOW, 1, provider="a key service", destruction_seconds=604_800),
             {"epoch": Level.OK, "epoch keys": Level.WARN},
