@@ -49,6 +49,7 @@ TABLES = (
     "epoch",
     "destroyed_key",
     "ledger",
+    "suppression",
     "directory",
     "data_key",
     "subject",
@@ -502,6 +503,13 @@ def opened(vault: Vault, item: Item, tenant: str = TENANT) -> Outcome:
 def erase(vault: Vault, subject: UUID, tenant: str = TENANT) -> Destroyed:
     """An erasure as far as the vault is concerned."""
     vault.begin_erasure(tenant, subject)
+    return vault.destroy(tenant, subject, AT)
+
+
+def suppress(vault: Vault, subject: UUID, until: datetime, tenant: str = TENANT) -> Destroyed:
+    """The same where the tenant refuses whoever was erased until then."""
+    vault.begin_erasure(tenant, subject)
+    vault.suppress(tenant, subject, until)
     return vault.destroy(tenant, subject, AT)
 
 

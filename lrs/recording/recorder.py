@@ -10,7 +10,13 @@ from weakref import WeakKeyDictionary
 from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
 from lrs.domain.agents import Identifier
-from lrs.domain.errors import ExchangeConflict, KeyStoreUnavailable, StatementConflict, SubjectBusy
+from lrs.domain.errors import (
+    ExchangeConflict,
+    KeyStoreUnavailable,
+    StatementConflict,
+    SubjectBusy,
+    SubjectSuppressed,
+)
 from lrs.opening import Opener
 from lrs.ports import Clock, Reading, Recorded, StaleFence, TenantStore, Vault
 from lrs.recording.drafts import Draft
@@ -51,7 +57,7 @@ class Recorder:
 
     def record(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
         """The future of the drafts' ids: all are durable then, or none is. It fails with StatementConflict,
-        ExchangeConflict, SubjectBusy, StoreUnavailable, KeyStoreUnavailable, Overloaded."""
+        ExchangeConflict, SubjectSuppressed, SubjectBusy, StoreUnavailable, KeyStoreUnavailable, Overloaded."""
         return self._groups.record(tenant, drafts)
 
     def submit(self, tenant: str, submissions: Sequence[Submission]) -> None:
@@ -73,6 +79,8 @@ class Recorder:
                 if opened is not store:  # on another server: what was found on the one before may be lost
                     store, known = opened, {}
                 waiting = self._attempt_or_look(store, group, known)
+            except SubjectSuppressed:
+                continue  # whoever is refused has heard it: the others are written without them
             except StaleFence:
                 pass
             except _OUTAGES as error:
@@ -120,7 +128,11 @@ class Recorder:
                 known_agents=self._agents_of(store),
                 found=found,
             )
-            plan = planner.plan(drafts)
+            try:
+                plan = planner.plan(drafts)
+            except SubjectSuppressed as error:
+                self._refuse_suppressed(reading, ready, known, error)
+                raise
             self._tenants.application_of(store).append(
                 plan.events,
                 index=plan.index,
@@ -189,6 +201,17 @@ class Recorder:
             else:
                 (waiting if busy else ready).append(submission)
         return ready, waiting
+
+    @staticmethod
+    def _refuse_suppressed(
+        reading: Reading, group: list[Submission], known: dict[UUID, Recorded], error: SubjectSuppressed
+    ) -> None:
+        """Tell those who would enrol somebody that is refused. Who sends again what is stored enrols nobody."""
+        people = [
+            {m.identifier for d in one.drafts if d.id not in known for m in d.parts.mentions} for one in group
+        ]
+        refused = reading.suppressed(set().union(*people))
+        fail_all([one for one, named in zip(group, people, strict=True) if named & refused], error)
 
     def _settle(
         self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]
