@@ -691,3 +691,13 @@ def die_while_destroying(place: VaultPlace, subject: UUID, step: int) -> None:
     sys.addaudithook(lambda event, _: count() if event == "open" else None)
     vault.destroy(TENANT, subject, AT)
     os._exit(0)
+
+
+def die_while_suppressing(place: VaultPlace, subject: UUID, until: datetime, step: int) -> None:
+    """The same where whoever was erased is refused until then."""
+    vault, count = place.open(), _die_at(step)
+    vault.destroyed(TENANT, subject)  # the connection is there
+    vault = stepped(vault, count)
+    sys.addaudithook(lambda event, _: count() if event == "open" else None)
+    suppress(vault, subject, until)
+    os._exit(0)
