@@ -135,23 +135,25 @@ def test_what_is_stored_already_is_acknowledged_as_ever(own: Inside) -> None:
     own.post(others, statement(GRACE))
 
 
-def test_in_a_group_only_requests_that_name_the_person_are_refused(acme: Inside) -> None:
-    hers = statement(ADA)
-    taught = statement(GRACE, context={"instructor": ADA})
-    contents = [statement(GRACE), statement(agent("new")), hers, taught, hers]
+def test_in_a_group_only_requests_that_would_enrol_the_person_are_refused(own: Inside) -> None:
+    """Who sends again what is stored is acknowledged beside them."""
+    refusing(own)
+    stored, taught, hers = statement(ADA), statement(GRACE, context={"instructor": ADA}), statement(ADA)
+    own.post(stored)
+    own.ran("erase", ADA)
+    contents = [statement(GRACE), statement(agent("new")), stored, hers, taught, hers]
     drafts = [
         statement_draft(one, UUID(one["id"]), version="1.0.3", authority=uuid4(), public_url=PUBLIC_URL)
         for one in contents
     ]
-    group = [Submission([draft]) for draft in drafts]
-    group.append(Submission([drafts[0], drafts[3]]))
-    recorder = Recorder(acme.system.tenants, acme.system.vault, acme.system.opener, SystemClock())
-    assert recorder._write_group(acme.tenant, group) == []
+    group = [*(Submission([draft]) for draft in drafts), Submission([drafts[0], drafts[4]])]
+    recorder = Recorder(own.system.tenants, own.system.vault, own.system.opener, SystemClock())
+    assert recorder._write_group(own.tenant, group) == []
     recorder.close()
     assert all(one.done for one in group)
     codes = [one.error.code if isinstance(one.error, LetheError) else one.error for one in group]
-    assert codes == [None, None, *["subject-suppressed"] * 4]
-    assert [acme.get(one).status_code for one in contents] == [200, 200, 404, 404, 404]
+    assert codes == [None, None, None, *["subject-suppressed"] * 4]
+    assert [own.get(one).status_code for one in contents] == [200, 200, 404, 404, 404, 404]
 
 
 def test_nobody_is_corrected_to_an_identifier_that_is_refused(acme: Inside) -> None:
