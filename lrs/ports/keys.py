@@ -159,7 +159,7 @@ class Vault(Protocol):
 
     def suppress(self, tenant: str, subject: UUID, until: datetime) -> None:
         """See that whoever comes with an identifier of this subject is refused until then. Only of somebody whose
-        erasure has begun and who has keys still; of all others, and again: nothing."""
+        erasure has begun and whose keys are there still; of all others: nothing."""
         ...
 
     def suppressed_until(self, tenant: str, subject: UUID) -> datetime | None:

@@ -39,7 +39,7 @@ class SuppressingKeyring(TenantKeyring):
 
     def suppress(self, tenant: str, subject: UUID, until: datetime) -> None:
         """See that whoever comes with an identifier of this subject is refused until then. Only of somebody whose
-        erasure has begun and who has keys still; of all others, and again: nothing."""
+        erasure has begun and whose keys are there still; of all others: nothing."""
         with self.writing() as (connection, fence):
             known = self.known_at(*fence)
             identifiers = _identifiers(connection, tenant, self.tenant_keys(connection, known, tenant), subject)
