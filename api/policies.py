@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.bodies import read_json
 from api.services import Services
 from lrs.domain.access import Scope
-from lrs.domain.policies import COMPACTION_DAYS, COOLING_DAYS_MAX, DAYS_MAX, EXPIRING, Policy
+from lrs.domain.policies import COMPACTION_DAYS, COOLING_DAYS_MAX, DAYS_MAX, EXPIRING, SUPPRESSION_DAYS_MAX, Policy
 
 _SCHEMA = {
     "type": "object",
@@ -21,6 +21,7 @@ _SCHEMA = {
             "properties": {one.value: {"type": "integer", "minimum": 1, "maximum": DAYS_MAX} for one in EXPIRING},
         },
         "compaction_days": {"type": "integer", "minimum": 0, "maximum": DAYS_MAX, "default": COMPACTION_DAYS},
+        "suppression_days": {"type": "integer", "minimum": 0, "maximum": SUPPRESSION_DAYS_MAX, "default": 0},
     },
 }
 
@@ -32,7 +33,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/policy", operation_id="get-policy")
     def policy(request: Request) -> Response:
-        """How long things are kept, and how long an erasure can be taken back."""
+        """How long things are kept, an erasure can be taken back, and whoever was erased is refused."""
         caller = services.access.caller_in_thread(request, Scope.ADMIN)
         return _json(services.tenants.policy(caller.tenant))
 

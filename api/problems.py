@@ -24,6 +24,7 @@ STATUS: Mapping[type[errors.LetheError], int] = {
     errors.InvalidRequest: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.SubjectSuppressed: 403,
     errors.NotFound: 404,
     errors.AlreadyExists: 409,
     errors.EpochBusy: 409,

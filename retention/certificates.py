@@ -46,6 +46,12 @@ _DOES_NOT_REACH = (
     "Copies held by a language-model provider or another receiver of data.",
     "Free text about the person that somebody else wrote; it goes with its author.",
 )
+# Said where it is so, in both.
+_SUPPRESSED = (
+    "A keyed digest of each of the subject's identifiers, which is kept until the time named here at the latest, "
+    "so that the person is refused when seen again: by it, whoever has the keys and guesses an identifier can "
+    "tell that its owner was erased."
+)
 _EPOCH_CLAIMS = (
     "The epoch in which the subject's data keys were destroyed was closed at the time named here.",
     (
@@ -88,6 +94,7 @@ class Evidence:
     left: Mapping[str, int]
     living_keys: int
     sampled: int
+    suppressed_until: datetime | None = None
 
 
 def certificate(
@@ -118,6 +125,8 @@ def certificate(
         "notify": _NOTIFY,
         "public_key": base64.b64encode(public_key).decode(),
     }
+    if evidence.suppressed_until:
+        content |= _suppressed(content, evidence.suppressed_until.isoformat())
     return content | {"signature": base64.b64encode(sign(signed_bytes(content))).decode()}
 
 
@@ -151,7 +160,14 @@ def epoch_certificate(
         "does_not_reach": [*_EPOCH_DOES_NOT_REACH, kept],
         "public_key": base64.b64encode(public_key).decode(),
     }
+    if "suppressed_until" in first:
+        content |= _suppressed(content, first["suppressed_until"])
     return content | {"signature": base64.b64encode(sign(signed_bytes(content))).decode()}
+
+
+def _suppressed(content: Mapping[str, Any], until: str) -> dict[str, Any]:
+    """What a certificate says otherwise where digests of the identifiers are kept."""
+    return {"suppressed_until": until, "does_not_reach": [*content["does_not_reach"], _SUPPRESSED]}
 
 
 def signed_bytes(content: Mapping[str, Any]) -> bytes:

@@ -1,6 +1,7 @@
 """Erasing one subject, in numbered steps. Each may be done again, so a crash anywhere is resumed from the start.
 
-1. Vault: the subject becomes *erasing*: reads are denied from here on, no key is minted.
+1. Vault: the subject becomes *erasing*: reads are denied from here on, no key is minted. Where the tenant's policy
+   has it so, keyed digests of the identifiers are kept, so that whoever comes with one is refused for some time.
 2. Vault: ledger entry (mirror first), every key and directory row destroyed, the fence moves.
 3. Store: indexes, views, agents and packages are purged behind the gate, a tombstone stays, and the head learns
    the fence's sequence, so that an append resolved earlier rolls back.
@@ -54,14 +55,18 @@ class Eraser:
         store = self.tenants.store(tenant)
         self.vault.begin_erasure(tenant, subject)
         self.reached(1)
-        destroyed = self.vault.destroy(tenant, subject, self.clock.now())
+        at = self.clock.now()
+        if until := self.tenants.policy(tenant).suppressed_until(at):
+            self.vault.suppress(tenant, subject, until)
+        destroyed = self.vault.destroy(tenant, subject, at)
         self.reached(2)
         documents = store.documents.of_owner(subject, limit=_SAMPLE_EVENTS_MAX)
         purged = store.purge(subject, destroyed.sequence)
         self.reached(3)
         living, sampled = self._verify(store, subject, purged, documents)
         self.reached(5)
-        evidence = Evidence(destroyed, identifier_kinds, purged.removed, purged.left, living, sampled)
+        suppressed = self.vault.suppressed_until(tenant, subject)
+        evidence = Evidence(destroyed, identifier_kinds, purged.removed, purged.left, living, sampled, suppressed)
         proof = self._certify(tenant, evidence, request)
         self._complete(application, subject, request, proof)
         self.reached(6)

@@ -49,6 +49,7 @@ TABLES = (
     "epoch",
     "destroyed_key",
     "ledger",
+    "suppression",
     "directory",
     "data_key",
     "subject",
@@ -505,6 +506,13 @@ def erase(vault: Vault, subject: UUID, tenant: str = TENANT) -> Destroyed:
     return vault.destroy(tenant, subject, AT)
 
 
+def suppress(vault: Vault, subject: UUID, until: datetime, tenant: str = TENANT) -> Destroyed:
+    """The same where the tenant refuses whoever was erased until then."""
+    vault.begin_erasure(tenant, subject)
+    vault.suppress(tenant, subject, until)
+    return vault.destroy(tenant, subject, AT)
+
+
 def close_epoch(vault: Vault, escrow: Escrow | None = None) -> Rewrapped:
     """Close the present epoch, as far as the vault is concerned."""
     assert isinstance(vault, KeyVault)
@@ -682,4 +690,14 @@ def die_while_destroying(place: VaultPlace, subject: UUID, step: int) -> None:
     vault = stepped(vault, count)
     sys.addaudithook(lambda event, _: count() if event == "open" else None)
     vault.destroy(TENANT, subject, AT)
+    os._exit(0)
+
+
+def die_while_suppressing(place: VaultPlace, subject: UUID, until: datetime, step: int) -> None:
+    """The same where whoever was erased is refused until then."""
+    vault, count = place.open(), _die_at(step)
+    vault.destroyed(TENANT, subject)  # the connection is there
+    vault = stepped(vault, count)
+    sys.addaudithook(lambda event, _: count() if event == "open" else None)
+    suppress(vault, subject, until)
     os._exit(0)

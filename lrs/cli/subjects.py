@@ -31,6 +31,8 @@ _PRIVATE = 0o600
 # What there is nothing of is exported and erased; all else, of a mistyped address, must not pass for done.
 _OF_NOBODY = frozenset({Kind.EXPORT, Kind.ERASE})
 
+_NOBODY_REFUSED = "nobody is refused by this identifier"
+
 subjects = typer.Typer(help="Data-subject rights.", no_args_is_help=True)
 
 
@@ -70,6 +72,17 @@ def erase_subject(
             system.notary.catch_up(system.tenants.store(tenant))  # so that the certificate comes with its proof
         proofs = system.rights.certificates(tenant, UUID(content["id"]))
         show(as_json, content | {"certificates": proofs}, lambda: _tell_erasure(content, proofs))
+
+
+@subjects.command(
+    "readmit", epilog="""Example: lrs subject readmit --tenant acme --agent '{"mbox":"mailto:a@b.org"}'"""
+)
+def readmit_subject(tenant: TenantName, agent: AgentJson, as_json: AsJson = False) -> None:
+    """Refuse an erased person no longer, by this identifier: seen again is somebody new."""
+    with opened_system() as system:
+        if not system.vault.readmit(system.tenants.check(tenant), _agent(agent)):
+            raise NotFound(_NOBODY_REFUSED)
+        show(as_json, {"tenant": tenant, "readmitted": True}, lambda: out.print("Refused no longer."))
 
 
 Reason = Annotated[str | None, typer.Option(help="Kept sealed with the request.")]
@@ -244,12 +257,16 @@ def _valid(content: object, public_key: bytes) -> dict[str, Any]:
     """What is said of a certificate that is good. InvalidRequest."""
     proof = check_certificate(content, public_key, verify)
     said = {name: proof.get(name) for name in ("certificate", "subject", "issued_at")}
-    return {"valid": True, **said} | ({"logged": True} if LOG in proof else {})
+    more = {name: proof[name] for name in ("suppressed_until",) if name in proof}
+    return {"valid": True, **said, **more} | ({"logged": True} if LOG in proof else {})
 
 
 def _tell_valid(facts: dict[str, Any]) -> str:
     logged = ", and in the signed log" if "logged" in facts else ""
-    return f"Valid{logged}: certificate {facts['certificate']}, subject {facts['subject']}, {facts['issued_at']}."
+    until = facts.get("suppressed_until")
+    refused = f" The person is refused when seen again, at the latest until {until}." if until else ""
+    said = f"certificate {facts['certificate']}, subject {facts['subject']}, {facts['issued_at']}"
+    return f"Valid{logged}: {said}.{refused}"
 
 
 def _agent(text: str) -> Identifier:

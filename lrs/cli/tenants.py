@@ -51,6 +51,7 @@ def tenant_policy(
     keep: Annotated[list[str] | None, typer.Option(help="CATEGORY=DAYS; may be given several times.")] = None,
     forever: Annotated[list[str] | None, typer.Option(help="A category that is kept for ever.")] = None,
     compaction_days: Annotated[int | None, typer.Option(help="What is dead is compacted after these.")] = None,
+    suppression_days: Annotated[int | None, typer.Option(help="Who is erased is refused so long; 0: not.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a tenant has decided, or decide what is given; the rest stays as it is."""
@@ -59,7 +60,11 @@ def tenant_policy(
         if set(forever or ()) - set(EXPIRING):
             raise InvalidRequest(f"--forever: one of {', '.join(EXPIRING)}")
         kept = {one: days for one, days in facts["retention_days"].items() if one not in (forever or ())}
-        given = {"cooling_days": cooling_days, "compaction_days": compaction_days}
+        given = {
+            "cooling_days": cooling_days,
+            "compaction_days": compaction_days,
+            "suppression_days": suppression_days,
+        }
         decided = facts | {one: days for one, days in given.items() if days is not None}
         policy = Policy.parse(decided | {"retention_days": kept | dict(map(_kept, keep or []))})
         if policy.facts() != facts:

@@ -149,6 +149,12 @@ class Superseded(Refused):
     code = "superseded"
 
 
+class SubjectSuppressed(Refused):
+    """Somebody in the request was erased, and the tenant refuses them still: nothing of it was stored."""
+
+    code = "subject-suppressed"
+
+
 class SubjectBusy(Failed):
     """The person's erasure is under way; what is written about them waits and then resolves afresh."""
 

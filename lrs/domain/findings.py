@@ -60,8 +60,8 @@ class Backups:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The present epoch, since when it holds destructions and how many; how many closed ones are unfinished; whether
-    its key is in escrow."""
+    """The present epoch, since when it holds destructions and how many; how many closed ones are unfinished;
+    whether its key is in escrow."""
 
     number: int
     oldest_at: datetime | None

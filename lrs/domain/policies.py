@@ -1,11 +1,12 @@
-"""What a tenant has decided for itself: how long things are kept, and how long an erasure can be taken back.
+"""What a tenant has decided for itself: how long things are kept, how long an erasure can be taken back, and how
+long whoever was erased is refused.
 
 Durations are whole days. It must not know keys or stores: others ask it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Self
 
 from lrs.domain.errors import InvalidRequest
@@ -19,17 +20,21 @@ COOLING_DAYS_MAX = 30
 COMPACTION_DAYS = 30
 # Exchanges that are kept no longer than this have a key a day, not a month: a month would double their time.
 DAILY_DAYS_MAX = 30
-_NAMES = ("cooling_days", "retention_days", "compaction_days")
+# Refusing somebody takes a keyed digest of the identifiers, which is a datum of the person: not for ever.
+SUPPRESSION_DAYS_MAX = 3_650
+_NAMES = ("cooling_days", "retention_days", "compaction_days", "suppression_days")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """``retention_days`` by category, counted from the end of the period; a category that is absent is kept for
-    ever. ``compaction_days``: how long dead ciphertext stays after its key."""
+    ever. ``compaction_days``: how long dead ciphertext stays after its key. ``suppression_days``: how long whoever
+    is erased is refused when seen again; 0: seen again is somebody new."""
 
     cooling_days: int = 0
     retention_days: Mapping[Category, int] = field(default_factory=dict)
     compaction_days: int = COMPACTION_DAYS
+    suppression_days: int = 0
 
     def period_of(self, category: Category, received: datetime) -> str:
         """The period whose key seals what was received then."""
@@ -42,12 +47,21 @@ class Policy:
         days = self.retention_days.get(category)
         return days is None or now < end_of(period) + timedelta(days=days)
 
+    def suppressed_until(self, erased_at: datetime) -> datetime | None:
+        """Until when somebody erased then is refused: the end of a day in UTC, for by the hour it would lead to
+        the erasure. None: not at all."""
+        if not self.suppression_days:
+            return None
+        last = erased_at.astimezone(UTC).date() + timedelta(days=self.suppression_days)
+        return datetime.combine(last + timedelta(days=1), time(), UTC)
+
     def facts(self) -> dict[str, Any]:
         """As it is stored and shown."""
         return {
             "cooling_days": self.cooling_days,
             "retention_days": {category.value: days for category, days in sorted(self.retention_days.items())},
             "compaction_days": self.compaction_days,
+            "suppression_days": self.suppression_days,
         }
 
     @classmethod
@@ -66,6 +80,7 @@ class Policy:
                 if retention.get(category) is not None
             },
             _days(facts.get("compaction_days", COMPACTION_DAYS), "compaction_days", 0, DAYS_MAX),
+            _days(facts.get("suppression_days", 0), "suppression_days", 0, SUPPRESSION_DAYS_MAX),
         )
 
 

@@ -48,12 +48,17 @@ class Reading(Protocol):
         ...
 
     def enrol(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
-        """The subject of every identifier; unknown ones get a new random subject. StaleFence."""
+        """The subject of every identifier; unknown ones get a new random subject. StaleFence; SubjectSuppressed,
+        and nobody gets one, where one of these is refused."""
+        ...
+
+    def suppressed(self, identifiers: Iterable[Identifier]) -> frozenset[Identifier]:
+        """Those of these that were an erased person's who is refused now."""
         ...
 
     def enter(self, subject: UUID, identifier: Identifier) -> None:
         """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads
-        to another; StaleFence, also for a subject being erased."""
+        to another; SubjectSuppressed; StaleFence, also for a subject being erased."""
         ...
 
     def ensure(self, slots: Iterable[Slot]) -> None:
@@ -150,6 +155,19 @@ class Vault(Protocol):
 
     def begin_erasure(self, tenant: str, subject: UUID) -> None:
         """Deny reads and mint nothing more for the subject; idempotent. LegalHold."""
+        ...
+
+    def suppress(self, tenant: str, subject: UUID, until: datetime) -> None:
+        """See that whoever comes with an identifier of this subject is refused until then. Only of somebody whose
+        erasure has begun and whose keys are there still; of all others: nothing."""
+        ...
+
+    def suppressed_until(self, tenant: str, subject: UUID) -> datetime | None:
+        """Until when, at the latest, digests of an erased subject's identifiers are kept; None: there are none."""
+        ...
+
+    def readmit(self, tenant: str, identifier: Identifier) -> int:
+        """Forget the digests of an identifier, in every form; how many there were. NotFound for no tenant."""
         ...
 
     def destroy(self, tenant: str, subject: UUID, at: datetime) -> Destroyed:

@@ -10,7 +10,13 @@ from weakref import WeakKeyDictionary
 from eventsourcing.persistence import InterfaceError, OperationalError, RecordConflictError
 
 from lrs.domain.agents import Identifier
-from lrs.domain.errors import ExchangeConflict, KeyStoreUnavailable, StatementConflict, SubjectBusy
+from lrs.domain.errors import (
+    ExchangeConflict,
+    KeyStoreUnavailable,
+    StatementConflict,
+    SubjectBusy,
+    SubjectSuppressed,
+)
 from lrs.domain.policies import Policy
 from lrs.domain.sealing import Category
 from lrs.opening import Opener
@@ -53,7 +59,7 @@ class Recorder:
 
     def record(self, tenant: str, drafts: list[Draft]) -> "Future[list[UUID]]":
         """The future of the drafts' ids: all are durable then, or none is. It fails with StatementConflict,
-        ExchangeConflict, SubjectBusy, StoreUnavailable, KeyStoreUnavailable, Overloaded."""
+        ExchangeConflict, SubjectSuppressed, SubjectBusy, StoreUnavailable, KeyStoreUnavailable, Overloaded."""
         return self._groups.record(tenant, drafts)
 
     def submit(self, tenant: str, submissions: Sequence[Submission]) -> None:
@@ -75,6 +81,8 @@ class Recorder:
                 if opened is not store:  # on another server: what was found on the one before may be lost
                     store, known = opened, {}
                 waiting = self._attempt_or_look(store, group, known)
+            except SubjectSuppressed:
+                continue  # whoever is refused has heard it: the others are written without them
             except StaleFence:
                 pass
             except _OUTAGES as error:
@@ -123,7 +131,11 @@ class Recorder:
                 found=found,
                 policy=self._policy(store.tenant, drafts),
             )
-            plan = planner.plan(drafts)
+            try:
+                plan = planner.plan(drafts)
+            except SubjectSuppressed as error:
+                self._refuse_suppressed(reading, ready, known, error)
+                raise
             self._tenants.application_of(store).append(
                 plan.events,
                 index=plan.index,
@@ -198,6 +210,17 @@ class Recorder:
             else:
                 (waiting if busy else ready).append(submission)
         return ready, waiting
+
+    @staticmethod
+    def _refuse_suppressed(
+        reading: Reading, group: list[Submission], known: dict[UUID, Recorded], error: SubjectSuppressed
+    ) -> None:
+        """Tell those who would enrol somebody that is refused. Who sends again what is stored enrols nobody."""
+        people = [
+            {m.identifier for d in one.drafts if d.id not in known for m in d.parts.mentions} for one in group
+        ]
+        refused = reading.suppressed(set().union(*people))
+        fail_all([one for one, named in zip(group, people, strict=True) if named & refused], error)
 
     def _settle(
         self, store: TenantStore, group: list[Submission], known: dict[UUID, Recorded]

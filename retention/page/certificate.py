@@ -35,13 +35,16 @@ _FACTS: Final = {
     "ledger_sequence": "Entry in the ledger of destructions",
     "identifier_kinds": "Kinds of identifier that were known",
     "events_sampled": "Sealed events tried afterwards, none of which opened",
+    "suppressed_until": "Refused when seen again, at the latest until",
     "epoch": "Epoch",
     "epoch_closed_at": "Epoch closed",
     "epoch_key_destroyed_at": "Epoch's key destroyed",
     "provider": "Keeper of the epoch's key",
     "final_at": "Final from",
 }
-_TIMES: Final = frozenset({"issued_at", "epoch_closed_at", "epoch_key_destroyed_at", "final_at"})
+_TIMES: Final = frozenset(
+    {"issued_at", "suppressed_until", "epoch_closed_at", "epoch_key_destroyed_at", "final_at"}
+)
 # Never with a key: whoever forged a certificate would have put their own there.
 _CHECK: Final = (
     "<p>Checked by <code>lrs verify-certificate FILE --key KEY</code>, offline, with this file. KEY is the"

@@ -18,6 +18,7 @@ from lrs.domain.errors import AlreadyExists, BackupInvalid, VaultRefused
 from lrs.domain.kept_heads import KeptHead
 from lrs.domain.sealing import Erased, Plain
 from tests.vaults import (
+    AT,
     OTHER,
     TENANT,
     TEXT,
@@ -31,6 +32,7 @@ from tests.vaults import (
     opened,
     person,
     sealed,
+    suppress,
 )
 
 
@@ -46,7 +48,7 @@ def vault(place: VaultPlace) -> KeyVault:
     vault = place.open()
     vault.create_tenant(TENANT)
     vault.create_tenant(OTHER)
-    erase(vault, person(vault))
+    suppress(vault, person(vault), AT.replace(year=2126))
     close_epoch(vault)
     sealed(vault, person(vault, "bob"))
     vault.keep_signed_head(TENANT, KeptHead(1, 7, bytes(32)))
@@ -103,7 +105,7 @@ def test_a_snapshot_holds_every_row_and_is_loaded_into_either_database(
 def test_what_was_loaded_opens_with_the_epochs_key_and_with_nothing_else(
     vault: KeyVault, place: VaultPlace, tmp_path: Path
 ) -> None:
-    ada, bob = person(vault), person(vault, "bob")
+    ada, bob = person(vault, "eve"), person(vault, "bob")
     items = [sealed(vault, ada), sealed(vault, bob)]
     data = snapshot(vault)
     copied = SqlitePlace(tmp_path / "copied")

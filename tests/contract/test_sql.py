@@ -25,6 +25,7 @@ from psycopg.sql import Composable
 from lrs.adapters.postgres.schema import CONTROL, CONTROL_SCHEMA, TENANT, VAULT_MIGRATIONS, VAULT_SCHEMA
 from lrs.bootstrap import build, compactor
 from lrs.config import Settings
+from lrs.domain.agents import Identifier
 from lrs.domain.policies import Policy
 from lrs.domain.sealing import Category
 from lrs.recording.drafts import statement_draft
@@ -115,6 +116,7 @@ def live(data: Path, databases: Databases) -> None:
     acme.ran("export", ADA)
     acme.package(acme.http.get("/dsar").json()["requests"][0])
     erase(acme)
+    keep_out(acme)
     close(acme)
     look(acme)
     log(acme)
@@ -242,6 +244,18 @@ def erase(acme: Inside) -> None:
     acme.post(statement(ADA))
     acme.catch_up()
     assert acme.report()
+
+
+def keep_out(acme: Inside) -> None:
+    """A person who was erased is refused, let in and refused again."""
+    eve, identifier = agent("eve"), Identifier("mbox", agent("eve")["mbox"])
+    acme.http.put("/admin/policy", json={"suppression_days": 1}).raise_for_status()
+    for _ in range(2):
+        acme.system.vault.readmit("acme", identifier)
+        acme.post(statement(eve))
+        acme.ran("erase", eve)
+        assert acme.http.post("/xapi/statements", json=statement(eve)).status_code == 403
+    acme.http.put("/admin/policy", json={}).raise_for_status()
 
 
 def log(acme: Inside) -> None:
@@ -426,6 +440,7 @@ SNAPSHOT = re.compile(
 )
 WITHOUT_A_TENANT = {
     "SELECT tenant, kind, wrapped FROM tenant_key ORDER BY tenant, kind": "all go over to the next epoch",
+    "SELECT tenant FROM tenant_key WHERE kind = %s": "who refuses anybody: what has expired goes with the epoch",
     "SELECT DISTINCT tenant FROM ledger WHERE sequence > %s AND sequence <= %s": "whose keys are made anew",
     "SELECT coalesce(max(sequence), 0) FROM ledger": "where the epoch ends",
     "SELECT 1 FROM ledger WHERE sequence > %s LIMIT 1": "whether there is anything to close",
@@ -484,6 +499,7 @@ def test_the_tables_that_tenants_share_are_these() -> None:
         "subject",
         "data_key",
         "directory",
+        "suppression",
         "ledger",
         "destroyed_key",
         "signed_head",

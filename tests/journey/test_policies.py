@@ -6,12 +6,17 @@ import pytest
 
 from tests.subjects import Inside, Json, inside
 
-DEFAULT = {"cooling_days": 0, "retention_days": {}, "compaction_days": 30}
+DEFAULT = {"cooling_days": 0, "retention_days": {}, "compaction_days": 30, "suppression_days": 0}
 
 
 def test_a_policy_is_read_and_decided_wholly(own: Inside) -> None:
     assert own.http.get("/admin/policy").json() == DEFAULT
-    decided = {"cooling_days": 14, "retention_days": {"exchange": 90, "learning": 1825}, "compaction_days": 0}
+    decided = {
+        "cooling_days": 14,
+        "retention_days": {"exchange": 90, "learning": 1825},
+        "compaction_days": 0,
+        "suppression_days": 365,
+    }
     answer = own.http.put("/admin/policy", json=decided)
     assert (answer.status_code, answer.json()) == (200, decided)
     assert own.http.get("/admin/policy").json() == decided
@@ -29,6 +34,7 @@ def test_a_policy_is_read_and_decided_wholly(own: Inside) -> None:
         {"retention_days": {"identity": 5}},
         {"retention_days": {"learning": 0}},
         {"compaction_days": 1.5},
+        {"suppression_days": 3651},
         {"Quetzalcoatlus": 1},
     ],
 )

@@ -433,6 +433,7 @@ def test_the_command_line_lets_an_erasure_wait_and_takes_it_back(
         "cooling_days": 3,
         "retention_days": {"learning": 1825},
         "compaction_days": 30,
+        "suppression_days": 0,
     }
     assert lrs("tenant", "policy", TENANT) == policy
     opened = lrs("subject", "erase", *who)

@@ -48,6 +48,15 @@ def test_a_page_does_not_say_itself_which_key_checks_it() -> None:
     assert FIRST["public_key"] not in page
 
 
+def test_a_page_says_until_when_somebody_is_refused_where_it_is_so() -> None:
+    until = {"suppressed_until": "2027-01-01T00:00:00+00:00"}
+    for one in (FIRST, SECOND):
+        assert "Refused when seen again" not in certificate_page([one])
+        page = re.sub(r"<pre>.*?</pre>", "", certificate_page([one | until]), flags=re.DOTALL)
+        assert "Refused when seen again, at the latest until" in page
+        assert "1 Jan 2027" in page
+
+
 def test_nothing_in_a_certificate_is_markup_and_no_script_runs() -> None:
     page = certificate_page([FIRST])
     assert "<b>" not in page

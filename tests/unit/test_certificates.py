@@ -171,6 +171,25 @@ def test_what_is_no_public_key_is_refused(text: str) -> None:
         parse_public_key(text)
 
 
+def test_a_certificate_says_until_when_digests_of_the_identifiers_are_kept_and_what_they_tell() -> None:
+    """Both do, and say nothing else otherwise."""
+    until = AT + timedelta(days=30)
+    first = certificate(
+        replace(EVIDENCE, suppressed_until=until), UUID(int=2), AT, sign=KEY.sign, public_key=PUBLIC
+    )
+    second = epoch_certificate(first, CLOSED, AT, sign=KEY.sign, public_key=PUBLIC)
+    plain = epoch_certificate(made(), CLOSED, AT, sign=KEY.sign, public_key=PUBLIC)
+    for proof, without in ((first, made()), (second, plain)):
+        assert check_certificate(proof, PUBLIC, verify)
+        assert "suppressed_until" not in without
+        assert proof["suppressed_until"] == "2026-12-22T09:00:00+00:00"
+        (said,) = [one for one in proof["does_not_reach"] if one not in without["does_not_reach"]]
+        assert "guesses an identifier" in said
+        assert {name for name in proof if proof[name] != without.get(name)} == {
+            "suppressed_until", "does_not_reach", "signature",
+        }  # fmt: skip
+
+
 # --- certificate 2 -------------------------------------------------------------------------------------------
 
 CLOSED = ClosedEpoch(

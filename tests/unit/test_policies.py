@@ -1,6 +1,6 @@
 """What a tenant may decide, and what it may not."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
 
 import pytest
@@ -18,6 +18,7 @@ POLICIES = st.builds(
     st.integers(0, 30),
     st.dictionaries(st.sampled_from(EXPIRING), st.integers(1, 36_500)),
     st.integers(0, 36_500),
+    st.integers(0, 3_650),
 )
 
 
@@ -44,6 +45,8 @@ def test_what_is_not_said_is_as_it_is_by_default() -> None:
         ({"retention_days": {"identity": 3}}, "retention_days may name"),
         ({"retention_days": {"learning": 0}}, "retention_days.learning"),
         ({"compaction_days": 36_501}, "compaction_days"),
+        ({"suppression_days": 3_651}, "suppression_days"),
+        ({"suppression_days": -1}, "suppression_days"),
     ],
 )
 def test_what_can_not_be_decided_is_refused(facts: object, message: str) -> None:
@@ -66,3 +69,13 @@ def test_a_period_is_kept_for_so_many_days_after_its_end() -> None:
     assert policy.keeps(Category.LEARNING, "2025", last)
     assert not policy.keeps(Category.LEARNING, "2025", last + timedelta(seconds=1))
     assert policy.keeps(Category.EXCHANGE, "2001-01", last)  # of which nothing was said
+
+
+def test_whoever_is_erased_is_refused_for_whole_days_and_by_default_not_at_all() -> None:
+    """To the end of a day, the same for everybody who was erased in it: the hour would lead to the erasure."""
+    assert Policy().suppressed_until(AT) is None
+    policy, midnight = Policy(suppression_days=1), datetime(2026, 11, 27, tzinfo=UTC)
+    last = AT + timedelta(hours=23, minutes=59)
+    assert policy.suppressed_until(AT) == policy.suppressed_until(last) == midnight
+    west = datetime(2026, 11, 25, 20, tzinfo=timezone(timedelta(hours=-5)))  # the next day in UTC
+    assert policy.suppressed_until(west) == midnight + timedelta(days=1)

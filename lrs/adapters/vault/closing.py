@@ -1,7 +1,8 @@
 """Closing an epoch: after it, every copy of the vault that was made before is noise, in whosever hands it is.
 
 1. ``prepare``: EK(n+1) is made: in its file, and in the escrow's slot of its parity.
-2. ``turn``: with the fence locked everything is wrapped anew (``rewrapping``), the fence goes to n+1, and a row
+2. ``turn``: with the fence locked everything is wrapped anew (``rewrapping``), but for what has expired
+   (``suppressing``); the fence goes to n+1, and a row
    says what was closed and who had wrapped its key, for the key's file tells that no more after 4. From here on
    every process works under EK(n+1), which it reads from its file.
 3. ``check``: a fresh snapshot is loaded into a scratch place, with EK(n+1) as its file has it, and opened.
@@ -31,6 +32,7 @@ from lrs.adapters.vault.opening import make_file
 from lrs.adapters.vault.proving import CopyCheck
 from lrs.adapters.vault.rewrapping import Turn, prepare, write
 from lrs.adapters.vault.snapshot import dump, load
+from lrs.adapters.vault.suppressing import end_expired
 from lrs.adapters.vault.tenants import OPERATOR
 from lrs.adapters.vault.vault import KeyVault
 from lrs.domain.epochs import ClosedEpoch, Rewrapped, Standing
@@ -117,6 +119,7 @@ class VaultEpochs:
             if epoch != turn.epoch:
                 raise EpochBusy(_BUSY)
             self._vault.finish_interrupted(connection)
+            end_expired(connection, at)
             upto, rewrapped = write(connection, turn, prepared)
             connection.execute(
                 "INSERT INTO epoch VALUES (?, ?, ?, ?, ?, NULL, NULL)",

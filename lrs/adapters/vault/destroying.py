@@ -12,7 +12,7 @@ from lrs.adapters.vault.ledger import DEPARTED, Entry
 from lrs.domain.errors import VaultRefused
 from lrs.domain.sealing import ERASED, Destroyed
 
-_OF_A_TENANT = ("tenant_key", "data_key", "directory", "subject", "signed_head")
+_OF_A_TENANT = ("tenant_key", "data_key", "directory", "subject", "suppression", "signed_head")
 _OF_A_SUBJECT = ("data_key", "directory")
 
 

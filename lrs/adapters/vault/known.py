@@ -27,11 +27,12 @@ class SubjectKey:
 
 @dataclass(frozen=True, slots=True)
 class TenantKeys:
-    """A tenant's unwrapped keys."""
+    """A tenant's unwrapped keys; the last where somebody is refused."""
 
     wrapping: bytes
     pepper: bytes
     signing: bytes
+    suppression: bytes | None = None
 
 
 # What one reading says of a key: usable, or destroyed and why.

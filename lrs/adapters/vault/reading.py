@@ -18,7 +18,7 @@ from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.known import Known, SubjectKey, TenantKeys
 from lrs.adapters.vault.standings import insert_subjects
 from lrs.domain.agents import Identifier, lookups_of
-from lrs.domain.errors import IdentifierTaken, KeyStoreUnavailable, LimitExceeded
+from lrs.domain.errors import IdentifierTaken, KeyStoreUnavailable, LimitExceeded, SubjectSuppressed
 from lrs.domain.sealing import Category, Part, Place, Sealed, Slot
 from lrs.domain.subjects import State
 from lrs.ports import StaleFence
@@ -73,7 +73,8 @@ class VaultReading:
         return found
 
     def enrol(self, identifiers: Iterable[Identifier]) -> dict[Identifier, UUID]:
-        """The subject of every identifier; unknown ones get a new random subject. StaleFence."""
+        """The subject of every identifier; unknown ones get a new random subject. StaleFence; SubjectSuppressed,
+        and nobody gets one, where one of these is refused."""
         wanted = list(dict.fromkeys(identifiers))
         found = self.lookup(wanted)
         missing = [one for one in wanted if one not in found]
@@ -81,8 +82,34 @@ class VaultReading:
             with self._vault.writing() as (connection, fence):
                 self._check(fence)
                 found |= self._find(connection, missing)
-                self._mint_subjects(connection, [one for one in missing if one not in found], found)
+                unknown = [one for one in missing if one not in found]
+                self._check_admitted(connection, unknown)
+                self._mint_subjects(connection, unknown, found)
         return found
+
+    def suppressed(self, identifiers: Iterable[Identifier]) -> frozenset[Identifier]:
+        """Those of these that were an erased person's who is refused now."""
+        with self._vault.database.read() as connection:
+            return self._suppressed(connection, identifiers)
+
+    def _suppressed(self, connection: Connection, identifiers: Iterable[Identifier]) -> frozenset[Identifier]:
+        key = self._keys.suppression
+        if key is None:
+            return frozenset()
+        digests = {one: [suppression_digest(key, form) for form in lookups_of(one)] for one in identifiers}
+        now, there = int(self._vault.now().timestamp()), set[bytes]()
+        for part in parts([digest for forms in digests.values() for digest in forms]):
+            rows = connection.execute(
+                f"SELECT digest FROM suppression WHERE tenant = ? AND until > ? AND digest IN ({marks(part)})",
+                (self._tenant, now, *part),
+            ).fetchall()
+            there |= {row[0] for row in rows}
+        return frozenset(one for one, forms in digests.items() if not there.isdisjoint(forms))
+
+    def _check_admitted(self, connection: Connection, identifiers: Iterable[Identifier]) -> None:
+        """SubjectSuppressed. The fence is locked: whoever is refused from now on was not yet."""
+        if self._suppressed(connection, identifiers):
+            raise SubjectSuppressed("somebody in the request was erased and is refused: nothing of it was stored")
 
     def _cached(self, identifier: Identifier) -> UUID | None:
         return self._known.directory.get((self._tenant, self._digest_of(identifier)))
@@ -151,7 +178,7 @@ class VaultReading:
 
     def enter(self, subject: UUID, identifier: Identifier) -> None:
         """One identifier more leads to the subject; again: nothing. IdentifierTaken where it, in any form, leads
-        to another; StaleFence."""
+        to another; StaleFence; SubjectSuppressed."""
         slot = Slot(subject, Category.IDENTITY)
         self.ensure([slot])
         key = self._key(slot).key
@@ -160,6 +187,7 @@ class VaultReading:
             self._check_live(connection, [slot])
             if self._find(connection, [identifier]).get(identifier, subject) != subject:
                 raise IdentifierTaken("the new identifier names another person")
+            self._check_admitted(connection, [identifier])
             connection.executemany(
                 "INSERT INTO directory VALUES (?,?,?,?,?) ON CONFLICT (tenant, digest) DO NOTHING",
                 self._entries(identifier, subject, key),
@@ -304,6 +332,12 @@ def digest_of(pepper: bytes, identifier: Identifier) -> bytes:
     """What stands for an identifier in a tenant's directory. A KEY FORMAT."""
     message = f"{identifier.kind}\0{identifier.value}".encode("utf-8", "surrogatepass")
     return hmac.digest(pepper, message, hashlib.sha256)[:_DIGEST_BYTES]
+
+
+def suppression_digest(key: bytes, identifier: Identifier) -> bytes:
+    """What stands for an identifier of an erased person who is refused. A KEY FORMAT."""
+    message = f"suppressed\0{identifier.kind}\0{identifier.value}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, message, hashlib.sha256)[:_DIGEST_BYTES]
 
 
 def directory_place(subject: UUID, kind: str) -> Place:

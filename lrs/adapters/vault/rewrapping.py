@@ -1,9 +1,10 @@
 """From one epoch to the next: every key is wrapped anew.
 
-1. Tenants of which nothing was destroyed in the epoch: TK, IK and SK go under the next epoch's key, no more.
-2. All others get a new TK and a new IK. Their data keys are unwrapped, checked against their ids and wrapped by
-   the new TK; their directory rows are opened with the identity keys and their digests made with the new IK.
-   Whoever has an old copy of the vault and every key of today then has nothing that opens it.
+1. Tenants of which nothing was destroyed in the epoch: TK, IK, SK and RK go under the next epoch's key, no more.
+2. All others get a new TK and a new IK; SK and RK stay, for what was made with them stands. Their data keys are
+   unwrapped, checked against their ids and wrapped by the new TK; their directory rows are opened with the
+   identity keys and their digests made with the new IK. Whoever has an old copy of the vault and every key of
+   today then has nothing that opens it.
 3. This is worked out from a snapshot, while everybody goes on (``prepare``). With the fence locked, what came
    since is worked out too, what went since is left out, and the rows are written (``write``).
 4. A key that the ledger calls destroyed is not carried over, even if somebody put its row back.
@@ -22,7 +23,7 @@ from lrs.adapters.sql.database import Connection, Row, marks, parts
 from lrs.adapters.vault import envelope, wrapping
 from lrs.adapters.vault.checking import changed_tenants
 from lrs.adapters.vault.reading import digest_of, directory_place
-from lrs.adapters.vault.tenants import PEPPER, SIGNING, WRAPPING, new_key, unwrap_key, wrap_key
+from lrs.adapters.vault.tenants import PEPPER, WRAPPING, new_key, unwrap_key, wrap_key
 from lrs.domain.agents import Identifier
 from lrs.domain.epochs import Rewrapped
 from lrs.domain.errors import VaultRefused
@@ -212,8 +213,8 @@ def _write_tenant_keys(
     anew = []
     for (tenant, kind), wrapped in rows.items():
         key = unwrap_key(turn.old, turn.epoch, tenant, kind, wrapped)
-        if tenant in turns and kind != SIGNING:
-            key = turns[tenant].fresh[kind]
+        if tenant in turns:
+            key = turns[tenant].fresh.get(kind, key)
         anew.append((tenant, kind, wrap_key(turn.new, turn.epoch + 1, tenant, kind, key)))
     connection.executemany(
         "INSERT INTO tenant_key VALUES (?, ?, ?) ON CONFLICT (tenant, kind) DO UPDATE"

@@ -12,7 +12,8 @@ TABLES = (
         "CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), vault TEXT NOT NULL,"
         " epoch INTEGER NOT NULL, sequence INTEGER NOT NULL)"
     ),
-    # TK (tenant key-encryption key), IK (pepper of the directory), SK (signing key), wrapped
+    # TK (tenant key-encryption key), IK (pepper of the directory), SK (signing key), wrapped; RK (of the digests
+    # in suppression) where there are any
     (
         "CREATE TABLE tenant_key (tenant TEXT NOT NULL, kind TEXT NOT NULL, wrapped BLOB NOT NULL,"
         " PRIMARY KEY (tenant, kind)) WITHOUT ROWID"
@@ -20,10 +21,12 @@ TABLES = (
     # How each subject stands (``lrs.domain.subjects``); role 'tenant' stands for what belongs to no person.
     # Waiting: the ids of requests, 16 bytes each. Corrected: a version on its stream. Changed: where the fence
     # stood then. Noted: who is not simply there to be read; few, and looked up together whenever the fence moved.
+    # Suppressed: until when, in seconds since 1970, whoever comes with one of its identifiers is refused; 0: not.
     (
         "CREATE TABLE subject (tenant TEXT NOT NULL, subject BLOB NOT NULL, role TEXT NOT NULL,"
         " state TEXT NOT NULL, restricted INTEGER NOT NULL, held INTEGER NOT NULL, waiting BLOB NOT NULL,"
         " corrected INTEGER NOT NULL, changed INTEGER NOT NULL, noted INTEGER NOT NULL,"
+        " suppressed INTEGER NOT NULL,"
         " PRIMARY KEY (tenant, subject)) WITHOUT ROWID"
     ),
     # Spelled so that SQLite, which has no statistics here, does not rather walk all of a tenant's people.
@@ -43,6 +46,12 @@ TABLES = (
     ),
     # The tenant not first: a database without statistics would walk a whole tenant here, to find digests.
     "CREATE INDEX directory_subject ON directory (subject, tenant)",
+    # Identifiers of erased people who are refused, as digests under RK, until when in seconds since 1970: whole
+    # days, so that nobody is told from the ledger by the hour. NO SUBJECT STANDS HERE: nothing may link the two.
+    (
+        "CREATE TABLE suppression (tenant TEXT NOT NULL, digest BLOB NOT NULL, until INTEGER NOT NULL,"
+        " PRIMARY KEY (tenant, digest)) WITHOUT ROWID"
+    ),
     # destructions, hash-chained, mirrored outside the database before they happen
     (
         "CREATE TABLE ledger (sequence INTEGER PRIMARY KEY, tenant TEXT NOT NULL, subject BLOB NOT NULL,"

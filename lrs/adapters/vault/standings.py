@@ -20,8 +20,8 @@ _ID_BYTES = 16
 def insert_subjects(connection: Connection, tenant: str, subjects: Iterable[UUID], role: str) -> None:
     """New subjects, live."""
     connection.executemany(
-        "INSERT INTO subject VALUES (?,?,?,?,?,?,?,?,?,?)",
-        [(tenant, subject.bytes, role, *_row(Standing())) for subject in subjects],
+        "INSERT INTO subject VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        [(tenant, subject.bytes, role, *_row(Standing()), 0) for subject in subjects],
     )
 
 

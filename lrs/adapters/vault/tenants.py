@@ -1,4 +1,5 @@
-"""Keys of tenants, each wrapped by the epoch's key: TK wraps data keys, IK blinds the directory, SK signs.
+"""Keys of tenants, each wrapped by the epoch's key: TK wraps data keys, IK blinds the directory, SK signs. RK,
+which only some have, blinds the identifiers of erased people who are refused (``suppressing``).
 
 The installation has a signing key of its own, under the name of no tenant: it signs what is of all tenants.
 """
@@ -13,6 +14,7 @@ from lrs.domain.errors import NotFound, VaultRefused
 
 WRAPPING, PEPPER, SIGNING = "TK", "IK", "SK"
 KINDS = (WRAPPING, PEPPER, SIGNING)
+SUPPRESSION = "RK"
 OPERATOR = ""
 _FOREIGN = "a tenant's keys do not open under this epoch's key"
 
@@ -73,7 +75,8 @@ class TenantKeyring(Fenced):
                 raise NotFound("no such tenant")
             if not wrapped.keys() >= set(KINDS):
                 raise VaultRefused(_FOREIGN)
-            keys = [unwrap_key(known.epoch_key, known.epoch, tenant, kind, wrapped[kind]) for kind in KINDS]
+            kinds = (*KINDS, SUPPRESSION) if SUPPRESSION in wrapped else KINDS
+            keys = [unwrap_key(known.epoch_key, known.epoch, tenant, kind, wrapped[kind]) for kind in kinds]
             known.tenants[tenant] = TenantKeys(*keys)
         return known.tenants[tenant]
 

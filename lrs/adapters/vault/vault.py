@@ -26,7 +26,8 @@ from lrs.adapters.vault.known import KeyState, Known, Noted, SubjectKey, TenantK
 from lrs.adapters.vault.ledger import DEPARTED, GENESIS, make_entry
 from lrs.adapters.vault.mirrors import Mirrors
 from lrs.adapters.vault.reading import VaultReading
-from lrs.adapters.vault.tenants import KINDS, TenantKeyring
+from lrs.adapters.vault.suppressing import SuppressingKeyring
+from lrs.adapters.vault.tenants import KINDS
 from lrs.domain.errors import KeyStoreUnavailable, NotFound, VaultRefused
 from lrs.domain.kept_heads import KeptHead
 from lrs.domain.sealing import (
@@ -51,7 +52,7 @@ log = logging.getLogger("lethe.vault")
 FENCED_OPENINGS_MAX = 500
 
 
-class KeyVault(TenantKeyring):
+class KeyVault(SuppressingKeyring):
     """The keys of every tenant. Made by ``lrs.adapters.vault.opening``."""
 
     def __init__(self, database: Database, keys: EpochKeys, mirror: Mirrors) -> None:
