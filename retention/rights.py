@@ -52,6 +52,8 @@ CLAIM_SECONDS = 20
 _AT_ONCE = frozenset({Kind.RESTRICT, Kind.HOLD, Kind.RELEASE, Kind.CORRECT})
 # What could not be done now is left alone for this long, so that it does not hold up the requests behind it.
 RETRY_SECONDS = 10
+# Who was beaten to a step so often leaves the request to a later round.
+_ATTEMPTS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +185,23 @@ class Rights:
 
     def _run(self, tenant: str, request: DataSubjectRequest) -> datetime | None:
         """Bring a request as far as it comes now; until when it waits, if it does."""
+        for _ in range(_ATTEMPTS_MAX):
+            try:
+                return self._step(tenant, request)
+            except RecordConflictError:  # another worker, or another request about the person, was faster
+                request = self.get(tenant, request.id)
+        return None
+
+    def _step(self, tenant: str, request: DataSubjectRequest) -> datetime | None:
+        """As ``_run``. RecordConflictError."""
         if request.is_ended:
             return None  # while it was being claimed
-        try:
-            if request.status is Status.OPEN:
-                if request.erases_at is not None and self.clock.now() < request.erases_at:
-                    return self._wait(tenant, request)
-                kinds = {str(one): self.vault.identifier_kinds(tenant, one) for one in request.subjects}
-                self._move(tenant, request, Status.RUNNING, identifier_kinds=kinds)
-            self._finish(tenant, request)
-        except RecordConflictError:
-            pass  # another worker was faster with the same step
+        if request.status is Status.OPEN:
+            if request.erases_at is not None and self.clock.now() < request.erases_at:
+                return self._wait(tenant, request)
+            kinds = {str(one): self.vault.identifier_kinds(tenant, one) for one in request.subjects}
+            self._move(tenant, request, Status.RUNNING, identifier_kinds=kinds)
+        self._finish(tenant, request)
         return None
 
     def _finish(self, tenant: str, request: DataSubjectRequest) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from eventsourcing.persistence import RecordConflictError
 from typer.testing import CliRunner
 
 from lrs.bootstrap import build
@@ -18,7 +19,7 @@ from lrs.domain.agents import Identifier
 from lrs.domain.errors import KeyStoreUnavailable
 from lrs.domain.policies import Policy
 from lrs.domain.requests import Kind, Status
-from lrs.domain.subjects import State
+from lrs.domain.subjects import State, Subject
 from lrs.ports import Vault
 from retention.rights import Rights
 from tests.places import environment
@@ -345,6 +346,37 @@ def test_of_two_who_take_an_erasure_back_at_once_both_are_told_that_it_is(acme: 
     answered = replace(rights, clock=clock).withdraw(acme.tenant, request)
     assert (answered.status, answered.detail["code"]) == (Status.REFUSED, "withdrawn")
     assert stands(acme, acme.known(ADA)) is State.LIVE
+
+
+def test_of_two_erasures_of_a_person_at_once_both_are_done(acme: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (UUID(acme.request("erase", ADA)["id"]) for _ in range(2))
+    rights = later(acme, DAYS + 1)
+    complete, other = Subject.complete_erasure, iter([second])
+
+    def meanwhile(subject: Subject, *facts: Any) -> None:
+        """Before the first one's event is stored, which then comes second on the person's stream."""
+        if one := next(other, None):
+            rights.run_next(acme.tenant, one)
+        complete(subject, *facts)
+
+    monkeypatch.setattr(Subject, "complete_erasure", meanwhile)
+    assert rights.run_next(acme.tenant, first) == first
+    assert [acme.state({"id": str(one)})["status"] for one in (first, second)] == ["done", "done"]
+
+
+def test_whoever_is_always_beaten_leaves_the_request_to_another(acme: Inside) -> None:
+    request, rights, tried = UUID(acme.request("erase", ADA)["id"]), later(acme, DAYS + 1), list[int]()
+
+    def reached(step: int) -> None:
+        tried.append(step)
+        if step == 5:
+            raise RecordConflictError
+
+    replace(rights, eraser=replace(rights.eraser, reached=reached)).run_next(acme.tenant, request)
+    assert tried.count(5) == 5
+    assert acme.state({"id": str(request)})["status"] == "running"
+    assert rights.run_next(acme.tenant, request) == request
+    assert acme.state({"id": str(request)})["status"] == "done"
 
 
 def race(acme: Inside, *works: Callable[[], object]) -> list[BaseException | None]:
