@@ -55,8 +55,12 @@ class Policy:
         last = erased_at.astimezone(UTC).date() + timedelta(days=self.suppression_days)
         return datetime.combine(last + timedelta(days=1), time(), UTC)
 
+    def recorded(self) -> dict[str, Any]:
+        """As it is stored: like ``facts``, without what is newer than the format and as it is by default."""
+        return {name: value for name, value in self.facts().items() if value or name != "suppression_days"}
+
     def facts(self) -> dict[str, Any]:
-        """As it is stored and shown."""
+        """As it is shown."""
         return {
             "cooling_days": self.cooling_days,
             "retention_days": {category.value: days for category, days in sorted(self.retention_days.items())},

@@ -69,7 +69,7 @@ class Tenant(Aggregate):
     def decide(self, policy: Policy, at: datetime) -> None:
         """Record a policy; the one in force again adds nothing."""
         if policy != self.policy:
-            self.trigger_event(self.PolicyChanged, policy=policy.facts(), timestamp=at)
+            self.trigger_event(self.PolicyChanged, policy=policy.recorded(), timestamp=at)
 
     def delete(self, at: datetime) -> None:
         """Record that it left; a second time adds nothing."""

@@ -57,10 +57,12 @@ def test_what_can_not_be_decided_is_refused(facts: object, message: str) -> None
 def test_a_tenant_remembers_what_it_decided_last() -> None:
     tenant = Tenant.create(uuid4(), "acme", AT)
     assert tenant.policy == Policy()
-    decided = Policy(7, {Category.EXCHANGE: 30})
+    decided = Policy(7, {Category.EXCHANGE: 30}, suppression_days=9)
     for policy in (Policy(3), decided, decided):
         tenant.decide(policy, AT)
     assert (tenant.policy, tenant.version) == (decided, 3)
+    tenant.decide(Policy(0), AT)
+    assert (tenant.policy, tenant.version) == (Policy(), 4)
 
 
 def test_a_period_is_kept_for_so_many_days_after_its_end() -> None:
