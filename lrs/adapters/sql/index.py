@@ -15,7 +15,7 @@ from lrs.adapters.sql.terms import pack_terms
 from lrs.ports import AgentRow, BlobRow, IndexRow
 
 # The casts tell PostgreSQL the type of a column in which no row of a batch has a value.
-_INSERT_STATEMENT = "INSERT INTO statement VALUES (?,?,CAST(? AS BIGINT),CAST(? AS BIGINT),CAST(? AS BIGINT),?)"
+_INSERT_STATEMENT = "INSERT INTO statement VALUES (?,CAST(? AS BIGINT),CAST(? AS BIGINT),CAST(? AS BIGINT),?,?)"
 
 
 def insert_index(
@@ -48,7 +48,7 @@ def insert_statements(c: Connection, rows: Sequence[tuple[int, IndexRow, Sequenc
     c.executemany(
         _INSERT_STATEMENT,
         [
-            (at, row.owners, row.verb, row.object, row.registration, pack_terms(row.terms))
+            (at, row.verb, row.object, row.registration, row.owners, pack_terms(row.terms))
             for at, row, _ in rows
             if row.owners
         ],
