@@ -21,6 +21,7 @@ _SPELLINGS = (
     ("INTEGER", "BIGINT"),
     ("BLOB", "BYTEA"),
     (" TEXT", ' TEXT COLLATE "C"'),
+    ("statement (owner)", "statement (owner, position)"),
     ("statement (verb)", "statement (verb, position)"),
     ("statement (object)", "statement (object, position)"),
     ("statement (registration)", "statement (registration, position)"),

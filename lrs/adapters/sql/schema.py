@@ -39,12 +39,14 @@ TENANT = (
     # Live statements; terms is what was indexed beyond the columns (packed 64-bit), so that it can be taken out.
     (
         "CREATE TABLE statement ("
-        " position INTEGER PRIMARY KEY, verb INTEGER, object INTEGER, registration INTEGER,"
+        " position INTEGER PRIMARY KEY, owner INTEGER, verb INTEGER, object INTEGER, registration INTEGER,"
         " owners INT NOT NULL, terms BLOB NOT NULL)"
     ),
-    "CREATE INDEX statement_verb ON statement (verb)",  # SQLite adds the position to every index
+    # SQLite adds the position to every index; of two that would do it takes the one that was made last.
+    "CREATE INDEX statement_verb ON statement (verb)",
     "CREATE INDEX statement_object ON statement (object) WHERE object IS NOT NULL",
     "CREATE INDEX statement_registration ON statement (registration) WHERE registration IS NOT NULL",
+    "CREATE INDEX statement_owner ON statement (owner) WHERE owner IS NOT NULL",
     (
         "CREATE TABLE term ("
         " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"
