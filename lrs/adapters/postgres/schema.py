@@ -36,7 +36,7 @@ _FULL = "ALTER INDEX {} SET (fillfactor = 100)"
 _SETTINGS = {
     # Ciphertext does not compress: do not try.
     "event": ("ALTER TABLE event ALTER COLUMN state SET STORAGE EXTERNAL", _FULL.format("event_pkey")),
-    "statement": (_FULL.format("statement_pkey"), _FULL.format("statement_verb")),
+    "statement": tuple(_FULL.format(f"statement_{name}") for name in ("pkey", "verb", "object")),
     "term": (_FULL.format("term_pkey"),),
     "tile": ("ALTER TABLE tile ALTER COLUMN hashes SET STORAGE EXTERNAL",),  # nor do hashes
     # Single rows that change all the time: keep their versions on the page.
