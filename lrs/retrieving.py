@@ -125,6 +125,7 @@ class Retriever:
     def _selection(self, store: TenantStore, query: Query) -> Selection | None:
         """The terms of a query; None where the agent is unknown: nobody's statements."""
         term = store.statements.term
+        owner: int | None = None
         people: tuple[int, ...] = ()
         sent_by: UUID | None = None
         if query.agent is not None:
@@ -133,7 +134,8 @@ class Retriever:
             if subject is None and sent_by is None:
                 return None
             if subject is not None:
-                roles = (OWNER, EXACT, RELATED) if query.related_agents else (OWNER, EXACT)
+                owner = term(OWNER, subject.hex)
+                roles = (EXACT, RELATED) if query.related_agents else (EXACT,)
                 people = tuple(term(role, subject.hex) for role in roles)
         as_object, anywhere = None, None
         if query.activity is not None and query.related_activities:
@@ -142,6 +144,7 @@ class Retriever:
             as_object = term(OBJECT, query.activity)
         return Selection(
             people=people,
+            owner=owner,
             authority=sent_by,
             sender=None if query.authority is None else term(SENDER, query.authority.hex),
             registration=None if query.registration is None else term(REGISTRATION, query.registration.lower()),

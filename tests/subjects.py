@@ -228,6 +228,7 @@ class Inside(Asking):
         term = self.system.tenants.store(self.tenant).statements.term
         terms = [term(kind, subject.hex) for kind in (OWNER, EXACT, RELATED, EXCHANGE_OWNER)]
         counts["term"] = self.rows("SELECT count(*) FROM term WHERE term IN (?,?,?,?)", *terms)[0][0]
+        counts["statement"] = self.rows("SELECT count(*) FROM statement WHERE owner = ?", terms[0])[0][0]
         counts["keys"] = self.system.vault.living_keys(self.tenant, subject)
         return {name: count for name, count in counts.items() if count}
 

@@ -12,9 +12,9 @@ THE LETTERS ARE A STORAGE FORMAT: the statement index keeps them.
 
     s   the credential that sent it, where it may read nothing but what it sent: answers its every question
 
-    w   the subject whose key opens it: the actor, or a member of an anonymous Group there
-    a   a subject that is actor or object otherwise: with `w` it answers `agent`
-    r   a subject anywhere else in it: with `w` and `a` it answers `related_agents`
+    w   a subject whose key opens it: the actor, or a member of an anonymous Group there
+    a   a subject that is actor or object, but for the first of `w`: with that it answers `agent`
+    r   a subject anywhere else in it: with both of these it answers `related_agents`
     x   the learner of an exchange
 """
 

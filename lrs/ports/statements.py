@@ -16,12 +16,14 @@ class IndexRow:
     """What GET /statements finds an event by, all of it blinded; how many owners hold its body; what it voids, and
     what it refers to.
 
-    ``terms`` are its people and other activities. An exchange has no owners here and terms alone.
+    ``owner`` is the first of them, ``terms`` are its other people and activities. An exchange has no owners here
+    and terms alone.
     """
 
     terms: tuple[int, ...]
     owners: int
     voids: UUID | None = None
+    owner: int | None = None
     verb: int | None = None
     object: int | None = None
     registration: int | None = None
@@ -75,11 +77,13 @@ class Head:
 class Selection:
     """Which statements. All that is given must match; the alternatives of ``people`` are one condition.
 
-    ``anywhere`` is an activity as the object, or as any other activity. ``authority`` is one more alternative of
-    ``people``, ``sender`` a condition of its own that a target does not meet for its referrer.
+    ``owner`` (the first) and ``authority`` are more alternatives of ``people``. ``anywhere`` is an activity as the
+    object, or as any other activity; ``sender`` is a condition of its own, that a target does not meet for its
+    referrer.
     """
 
     people: tuple[int, ...] = ()
+    owner: int | None = None
     authority: UUID | None = None
     sender: int | None = None
     registration: int | None = None

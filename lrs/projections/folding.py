@@ -75,7 +75,7 @@ class Folding:
         """A row from every standing statement up to a position, by the index."""
         term = self._store.statements.term
         wanted = Selection(
-            people=(term(OWNER, key.subject.hex),),
+            owner=term(OWNER, key.subject.hex),
             object=term(OBJECT, key.activity),
             ascending=True,
             limit=_REFOLD_PAGE,

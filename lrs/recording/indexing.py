@@ -37,20 +37,24 @@ def statement_row(
 ) -> IndexRow:
     """The row of a statement. ``people`` are (subject, whether it answers ``agent``), in the statement's order.
 
-    Of several owners some may have lost the key that opens this statement: they count no more. Who was erased is
-    still among the terms, as in every row that was written before; whose key expired is found by it like anybody
-    in it, but owns it no longer.
+    Of several owners the first has a column; those after it are found as owners, and like anybody in it. Some may
+    have lost the key that opens this statement: they count no more. Who was erased is still among the terms, as in
+    every row that was written before, but in no column; whose key expired is found by it like anybody in it, but
+    owns it no longer.
     """
-    kinds = {owner: EXACT if owner in expired else OWNER for owner in owners}
+    first, *further = [owner for owner in owners if owner not in expired]
+    kinds = {owner: EXACT for owner in owners if owner != first}
     for subject, exact in people:
-        if subject not in kinds or (exact and kinds[subject] == RELATED):
+        if subject != first and (subject not in kinds or (exact and kinds[subject] == RELATED)):
             kinds[subject] = EXACT if exact else RELATED
-    found_by = [term(kind, subject.hex) for subject, kind in kinds.items()]
+    found_by = [term(OWNER, owner.hex) for owner in further]
+    found_by += [term(kind, subject.hex) for subject, kind in kinds.items()]
     found_by += [term(kind, value) for kind, value in terms if kind in _MANY]
     single = {kind: term(kind, value) for kind, value in terms if kind not in _MANY}
+    owner = None if first in erased else term(OWNER, first.hex)
     columns = single.get(VERB), single.get(OBJECT), single.get(REGISTRATION)
     living = len(owners) - len(erased) - len(expired)
-    return IndexRow(tuple(dict.fromkeys(found_by)), living, voids, *columns, refers)
+    return IndexRow(tuple(dict.fromkeys(found_by)), living, voids, owner, *columns, refers)
 
 
 def exchange_row(term: Blind, owners: Sequence[UUID]) -> IndexRow:

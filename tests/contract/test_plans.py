@@ -37,6 +37,7 @@ ONE, TWO, THREE, FOUR = 1, 2, -3, 2**63 - 1
 COMMON, RARE = 1, 2  # of the skewed tenant: on half of its statements, on 20 of them
 FILTERS: dict[str, dict[str, Any]] = {
     "all": {},
+    "owner": {"owner": RARE},
     "person": {"people": (RARE,)},
     "people": {"people": (RARE, COMMON, 3)},
     "registration": {"registration": RARE},
@@ -47,6 +48,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 # What drives alone, and before which others it does, in pairs.
 DRIVER = {
     "all": "statement_pkey",
+    "owner": "statement_owner",
     "person": "term_pkey",
     "people": "term_pkey",
     "registration": "statement_registration",
@@ -54,8 +56,8 @@ DRIVER = {
     "anywhere": "statement_object",  # and term_pkey, for the other half
     "verb": "statement_verb",
 }
-ORDER = ("person", "people", "registration", "object", "anywhere", "verb")
-PAIRS = [pair for pair in combinations(ORDER, 2) if pair != ("person", "people")]
+ORDER = ("owner", "person", "people", "registration", "object", "anywhere", "verb")
+PAIRS = [pair for pair in combinations(ORDER, 2) if not set(pair) <= {"owner", "person", "people"}]
 SHAPES = [(name,) for name in FILTERS] + PAIRS
 
 
@@ -76,7 +78,7 @@ def _common(value: Any) -> Any:
 
 def full_row() -> IndexRow:
     """A statement that every filter finds."""
-    return IndexRow((COMMON, RARE, 3), 1, None, RARE, RARE, RARE)
+    return IndexRow((COMMON, RARE, 3), 1, None, RARE, RARE, RARE, RARE)
 
 
 def sqlite_plan(backend: Backend, selection: Selection) -> list[str]:
@@ -90,7 +92,7 @@ SQLITE_DRIVER = {
     "term_pkey": "SEARCH t USING PRIMARY KEY (term=? AND position>? AND position<?)",
 } | {
     f"statement_{column}": f"SEARCH s USING INDEX statement_{column} ({column}=? AND rowid>? AND rowid<?)"
-    for column in ("registration", "object", "verb")
+    for column in ("owner", "registration", "object", "verb")
 }
 
 
@@ -169,7 +171,7 @@ def skewed(number: int) -> IndexRow:
     """Half of the log has one verb, one object, one registration and one person; every thousandth the rare ones;
     the rest has values of its own."""
     value = RARE if number % _EVERY == 1 else COMMON if number % 2 == 0 else number + 100
-    return IndexRow((value, 3 if number % 3 else number + 100_000), 1, None, value, value, value)
+    return IndexRow((value, 3 if number % 3 else number + 100_000), 1, None, value, value, value, value)
 
 
 @pytest.fixture(scope="module")

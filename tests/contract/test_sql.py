@@ -238,10 +238,12 @@ def make_again(acme: Inside) -> None:
 
 
 def erase(acme: Inside) -> None:
-    """A person who has a part in others' records, and one who is found dead already."""
+    """A person who has a part in others' records, and one who is found dead already; then somebody refers to a
+    statement with others in it."""
     acme.ran("erase", ADA)
     acme.ran("erase", agent("nobody"))
-    acme.post(statement(ADA))
+    target = statement(ADA, context={"instructor": GRACE})
+    acme.post(target, statement(GRACE, object={"objectType": "StatementRef", "id": target["id"]}))
     acme.catch_up()
     assert acme.report()
 

@@ -99,6 +99,13 @@ def test_one_of_several_people_is_enough(store: TenantStore) -> None:
     assert found(store, by(ONE, FOUR, verb=ONE)) == [4]
 
 
+def test_the_first_owner_is_one_of_several_people(store: TenantStore) -> None:
+    append(store, row(owner=ONE), row(ONE), row(TWO, owner=THREE), row(THREE))
+    assert found(store, by(owner=ONE)) == [1]
+    assert found(store, by(TWO, owner=ONE)) == [1, 3]
+    assert found(store, by(TWO, THREE, owner=THREE)) == [3, 4]
+
+
 def test_a_statement_under_several_alternatives_is_given_once(store: TenantStore) -> None:
     append(store, *[row(ONE, TWO, object=ONE)] * 3)
     for either in (by(ONE, TWO), by(anywhere=(ONE, TWO))):
@@ -298,6 +305,12 @@ def test_positions_page_through_a_term(store: TenantStore, many: list[UUID]) -> 
     assert store.statements.positions(TWO) == []
 
 
+def test_positions_are_those_of_owners_and_of_everybody_else_in_one_order(store: TenantStore) -> None:
+    append(store, row(owner=ONE), row(ONE), row(TWO), row(ONE), row(owner=ONE))
+    assert store.statements.positions(ONE) == [1, 2, 4, 5]
+    assert store.statements.positions(ONE, after=1, limit=2) == [2, 4]
+
+
 def test_voided_takes_any_number(store: TenantStore, many: list[UUID]) -> None:
     for target in (many[0], many[800]):
         append(store, (TWO,), voids=target)
@@ -367,6 +380,7 @@ class Made:
     """A statement as the model remembers it; ``voids`` is the number of another one, stored or not."""
 
     terms: frozenset[int]
+    owner: int | None
     verb: int | None
     object: int | None
     registration: int | None
@@ -375,23 +389,30 @@ class Made:
     def matches(self, wanted: Selection) -> bool:
         """The question, asked of one statement."""
         return (
-            (not wanted.people or not self.terms.isdisjoint(wanted.people))
+            self._is_of(wanted)
             and wanted.verb in {None, self.verb}
             and wanted.object in {None, self.object}
             and wanted.registration in {None, self.registration}
             and (wanted.anywhere is None or wanted.anywhere[0] == self.object or wanted.anywhere[1] in self.terms)
         )
 
+    def _is_of(self, wanted: Selection) -> bool:
+        """Whether it is of anybody who is asked for."""
+        by_owner = wanted.owner is not None and wanted.owner == self.owner
+        anybody = not wanted.people and wanted.owner is None
+        return anybody or by_owner or not self.terms.isdisjoint(wanted.people)
+
 
 def _log() -> st.SearchStrategy[list[list[Made]]]:
     voids = st.none() | st.integers(0, 11)
-    one = st.builds(Made, st.frozensets(TERMS, max_size=4), SOME_TERM, SOME_TERM, SOME_TERM, voids)
+    one = st.builds(Made, st.frozensets(TERMS, max_size=4), SOME_TERM, SOME_TERM, SOME_TERM, SOME_TERM, voids)
     return st.lists(st.lists(one, min_size=1, max_size=4), max_size=5)
 
 
 SELECTIONS = st.builds(
     Selection,
     people=st.lists(TERMS, max_size=3).map(tuple),
+    owner=SOME_TERM,
     registration=SOME_TERM,
     object=SOME_TERM,
     anywhere=st.none() | st.tuples(TERMS, TERMS),
@@ -425,6 +446,7 @@ def _store_log(store: TenantStore, log: list[list[Made]]) -> list[tuple[int, Mad
             row(
                 *sorted(made.terms),
                 voids=None if made.voids is None else ids[made.voids],
+                owner=made.owner,
                 verb=made.verb,
                 object=made.object,
                 registration=made.registration,

@@ -21,6 +21,7 @@ _SPELLINGS = (
     ("INTEGER", "BIGINT"),
     ("BLOB", "BYTEA"),
     (" TEXT", ' TEXT COLLATE "C"'),
+    ("statement (owner)", "statement (owner, position)"),
     ("statement (verb)", "statement (verb, position)"),
     ("statement (object)", "statement (object, position)"),
     ("statement (registration)", "statement (registration, position)"),
@@ -29,9 +30,14 @@ _ALL = "SELECT, INSERT, UPDATE, DELETE"
 _READ_AND_INSERT = "SELECT, INSERT"
 # By table; what is not named here may be changed and deleted.
 _RIGHTS = {"event": _READ_AND_INSERT, "setting": "SELECT", "migration": "SELECT"}
+# Entries only ever come at the end: of the index, or of the many that one term has. Room that is kept between them
+# stays empty.
+_FULL = "ALTER INDEX {} SET (fillfactor = 100)"
 _SETTINGS = {
     # Ciphertext does not compress: do not try.
-    "event": ("ALTER TABLE event ALTER COLUMN state SET STORAGE EXTERNAL",),
+    "event": ("ALTER TABLE event ALTER COLUMN state SET STORAGE EXTERNAL", _FULL.format("event_pkey")),
+    "statement": tuple(_FULL.format(f"statement_{name}") for name in ("pkey", "verb", "object")),
+    "term": (_FULL.format("term_pkey"),),
     "tile": ("ALTER TABLE tile ALTER COLUMN hashes SET STORAGE EXTERNAL",),  # nor do hashes
     # Single rows that change all the time: keep their versions on the page.
     "head": ("ALTER TABLE head SET (fillfactor = 10, autovacuum_vacuum_scale_factor = 0)",),

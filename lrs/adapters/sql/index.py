@@ -1,7 +1,8 @@
 """Writing the statement index: what a statement is found by, in the transaction that stores it.
 
-A statement has one verb, at most one object and one registration: they are columns. People and other activities
-are many: they are rows of ``term``. What was indexed is kept with the statement, so that it can be taken out.
+A statement has a first owner, one verb, at most one object and one registration: they are columns. Other people
+and other activities are many: they are rows of ``term``. What was indexed is kept with the statement, so that it
+can be taken out.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from lrs.adapters.sql.terms import pack_terms
 from lrs.ports import AgentRow, BlobRow, IndexRow
 
 # The casts tell PostgreSQL the type of a column in which no row of a batch has a value.
-_INSERT_STATEMENT = "INSERT INTO statement VALUES (?,?,CAST(? AS BIGINT),CAST(? AS BIGINT),CAST(? AS BIGINT),?)"
+_INSERT_STATEMENT = f"INSERT INTO statement VALUES (?,{','.join(['CAST(? AS BIGINT)'] * 4)},?,?)"
 
 
 def insert_index(
@@ -48,7 +49,7 @@ def insert_statements(c: Connection, rows: Sequence[tuple[int, IndexRow, Sequenc
     c.executemany(
         _INSERT_STATEMENT,
         [
-            (at, row.owners, row.verb, row.object, row.registration, pack_terms(row.terms))
+            (at, row.owner, row.verb, row.object, row.registration, row.owners, pack_terms(row.terms))
             for at, row, _ in rows
             if row.owners
         ],

@@ -24,7 +24,7 @@ REFERRERS_MAX: Final = 1_000
 TERMS_MAX: Final = 1_000
 
 _TARGETS = (
-    "SELECT e.originator_id, e.position, s.verb, s.object, s.registration, s.terms, r.target FROM event e"
+    "SELECT e.originator_id, e.position, s.owner, s.verb, s.object, s.registration, s.terms, r.target FROM event e"
     " LEFT JOIN statement s ON s.position = e.position LEFT JOIN reference r ON r.position = e.position"
     " WHERE e.originator_version = 1 AND e.originator_id IN ({})"
 )
@@ -121,11 +121,11 @@ def _targets(c: Connection, ids: Iterable[bytes]) -> dict[bytes, tuple[tuple[int
     some_erased = c.execute("SELECT 1 FROM tombstone LIMIT 1").fetchone() is not None
     for part in parts(list(ids)):
         for row in c.execute(_TARGETS.format(marks(part)), part).fetchall():
-            stream, position, verb, target, registration, packed, refers = row
+            stream, position, *columns, packed, refers = row
             terms = () if packed is None else unpack_terms(packed)
             if some_erased:
                 terms = _looked_up(c, position, terms)
-            single = tuple(one for one in (verb, target, registration) if one is not None)
+            single = tuple(one for one in columns if one is not None)
             found[bytes(stream)] = (single + terms, None if refers is None else bytes(refers))
     return found
 

@@ -1,6 +1,9 @@
 """The tables of one tenant and of the control store, in SQLite's spelling. A STORAGE FORMAT: migrate to change.
 
 ``event`` is only ever inserted into. Everything else is disposable or bookkeeping and can be rebuilt from it.
+
+INT is the same as INTEGER to SQLite, and 4 bytes to PostgreSQL: where there is a row for each event or statement,
+for what is counted within one of them. Of such a row the columns of 8 bytes come first: PostgreSQL aligns each.
 """
 
 # Of these tables. A store of another version is migrated, or refused.
@@ -11,7 +14,7 @@ LOG = (
     (
         "CREATE TABLE event ("
         " position INTEGER PRIMARY KEY, stored INTEGER NOT NULL,"
-        " originator_version INTEGER NOT NULL, originator_id BLOB NOT NULL,"
+        " originator_version INT NOT NULL, originator_id BLOB NOT NULL,"
         " topic TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (originator_id, originator_version))"
     ),
     (
@@ -36,12 +39,14 @@ TENANT = (
     # Live statements; terms is what was indexed beyond the columns (packed 64-bit), so that it can be taken out.
     (
         "CREATE TABLE statement ("
-        " position INTEGER PRIMARY KEY, owners INTEGER NOT NULL,"
-        " verb INTEGER, object INTEGER, registration INTEGER, terms BLOB NOT NULL)"
+        " position INTEGER PRIMARY KEY, owner INTEGER, verb INTEGER, object INTEGER, registration INTEGER,"
+        " owners INT NOT NULL, terms BLOB NOT NULL)"
     ),
-    "CREATE INDEX statement_verb ON statement (verb)",  # SQLite adds the position to every index
+    # SQLite adds the position to every index; of two that would do it takes the one that was made last.
+    "CREATE INDEX statement_verb ON statement (verb)",
     "CREATE INDEX statement_object ON statement (object) WHERE object IS NOT NULL",
     "CREATE INDEX statement_registration ON statement (registration) WHERE registration IS NOT NULL",
+    "CREATE INDEX statement_owner ON statement (owner) WHERE owner IS NOT NULL",
     (
         "CREATE TABLE term ("
         " term INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (term, position)) WITHOUT ROWID"

@@ -103,8 +103,9 @@ def _conditions(wanted: Selection, *, linked: bool) -> list[_Condition]:
         return _or_inherited(terms, own) if linked else own
 
     found: list[_Condition] = []
-    if wanted.people or wanted.authority is not None:
-        found.append(met(wanted.people, _people(wanted)))
+    people = wanted.people if wanted.owner is None else (wanted.owner, *wanted.people)
+    if people or wanted.authority is not None:
+        found.append(met(people, _people(wanted)))
     if wanted.registration is not None:
         found.append(met((wanted.registration,), _by_column("registration", wanted.registration)))
     if wanted.object is not None:
@@ -119,15 +120,19 @@ def _conditions(wanted: Selection, *, linked: bool) -> list[_Condition]:
 
 
 def _people(wanted: Selection) -> _Condition:
-    drivers = [_by_term(term) for term in wanted.people]
-    sql, values = _carries(wanted.people)
+    """The alternatives are one condition."""
+    found = [_by_column("owner", wanted.owner)] if wanted.owner is not None else []
+    found += [([_by_term(term)], _carries((term,))) for term in wanted.people]
     if wanted.authority is not None:
         # Where the credential stands in the bytes of both statement topics; it has no index, for whoever asks for
         # an authority asks for one that sent much.
         sent = "substr(e.state, 3, 16) = ?"
-        drivers.append(_Driver("statement s", "s.position", f"{sent} AND ", wanted.authority.bytes))
-        sql, values = f"({sql} OR {sent})", [*values, wanted.authority.bytes]
-    return drivers, (sql, values)
+        driver = _Driver("statement s", "s.position", f"{sent} AND ", wanted.authority.bytes)
+        found.append(([driver], (sent, [wanted.authority.bytes])))
+    drivers = [one for alternative, _ in found for one in alternative]
+    asked = [condition for _, condition in found]
+    values = [value for _, some in asked for value in some]
+    return drivers, (f"({' OR '.join(sql for sql, _ in asked)})", values)
 
 
 def _anywhere(as_object: int, elsewhere: int) -> _Condition:

@@ -122,10 +122,13 @@ class StatementIndex:
             }
 
     def positions(self, term: int, *, after: int = 0, limit: int = 1000) -> list[int]:
-        """Positions that carry a term, ascending, voided ones too."""
-        sql = "SELECT position FROM term WHERE term = ? AND position > ? ORDER BY position LIMIT ?"
+        """Positions that carry a person's term, or another activity's, ascending, voided ones too."""
+        sql = (
+            "SELECT position FROM term WHERE term = ? AND position > ?"
+            " UNION ALL SELECT position FROM statement WHERE owner = ? AND position > ? ORDER BY position LIMIT ?"
+        )
         with self._database.read() as c:
-            return [row[0] for row in c.execute(sql, (term, after, limit)).fetchall()]
+            return [row[0] for row in c.execute(sql, (term, after, term, after, limit)).fetchall()]
 
     # --- agents ----------------------------------------------------------------------------------------------
 

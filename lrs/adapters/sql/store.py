@@ -92,9 +92,10 @@ class SqlTenantStore:
         more. How many statements, how many blobs."""
         owned = self.statements.term(OWNER, subject.hex)
         rows = c.execute(
-            "UPDATE statement SET owners = owners - 1 WHERE position IN (SELECT position FROM term WHERE term = ?)"
-            " RETURNING position, owners, terms",
-            (owned,),
+            "UPDATE statement SET owners = owners - 1, owner = CASE WHEN owner = ? THEN NULL ELSE owner END"
+            " WHERE position IN (SELECT position FROM term WHERE term = ?"
+            " UNION ALL SELECT position FROM statement WHERE owner = ?) RETURNING position, owners, terms",
+            (owned, owned, owned),
         ).fetchall()
         gone = [(row[0], unpack_terms(row[2])) for row in rows if row[1] <= 0]
         c.executemany(
@@ -124,6 +125,9 @@ class SqlTenantStore:
         for table in _OF_SUBJECT:
             sql = f"SELECT count(*) FROM {table} WHERE subject = ?"
             left[table] = int(c.execute(sql, (subject.bytes,)).fetchone()[0])
+        owned = (self.statements.term(OWNER, subject.hex),)
+        counted = c.execute("SELECT count(*) FROM statement WHERE owner = ?", owned)
+        left["statement"] = int(counted.fetchone()[0])
         terms = [self.statements.term(kind, subject.hex) for kind in OF_SUBJECT]
         for table in ("term", "inherited"):
             counted = c.execute(f"SELECT count(*) FROM {table} WHERE term IN ({marks(terms)})", terms)
