@@ -199,13 +199,14 @@ def check_tables(place: Settings) -> None:
         "SELECT position, stored, originator_id, originator_version, topic, state FROM event ORDER BY position"
     )
     statements = dict(rows("SELECT position, terms FROM statement"))
+    assert rows("SELECT position FROM statement WHERE owner IS NULL") == []
     terms = Counter(position for _, position in rows("SELECT term, position FROM term"))
     agents = {(subject, number) for subject, number in rows("SELECT subject, number FROM agent")}
     voided = dict(rows("SELECT voiding, target FROM voided"))
     assert [event[0] for event in events] == list(range(1, head + 1))
     assert [event[1] for event in events] == sorted(event[1] for event in events)
     assert {event[0] for event in events if event[4] == StatementRecorded.TOPIC} == statements.keys()
-    assert {position: len(unpack_terms(packed)) for position, packed in statements.items()} == {
+    assert {at: count for at, packed in statements.items() if (count := len(unpack_terms(packed)))} == {
         position: count for position, count in terms.items() if position in statements
     }
     exchanges = {event[0] for event in events if event[4] == ExchangeRecorded.TOPIC}
