@@ -7,7 +7,7 @@ from typing import Final
 from eventsourcing.persistence import RecordConflictError
 
 from lrs.adapters.sql.database import Connection, Database, marks, parts
-from lrs.adapters.sql.index import insert_blobs, insert_statements
+from lrs.adapters.sql.index import delete_terms, insert_blobs, insert_statements
 from lrs.adapters.sql.references import forget_targets, targets_changed
 from lrs.adapters.sql.terms import unpack_terms
 from lrs.ports import Expired
@@ -78,7 +78,7 @@ def _replace(c: Connection, expired: Sequence[Expired]) -> None:
     there = c.execute(f"SELECT position, terms FROM statement WHERE position IN ({marks(positions)})", positions)
     found_by = [(term, row[0]) for row in there.fetchall() for term in unpack_terms(row[1])]
     found_by += [(term, one.position) for one in expired for term in one.terms]
-    c.executemany("DELETE FROM term WHERE term = ? AND position = ?", found_by)
+    delete_terms(c, found_by)
     c.execute(f"DELETE FROM statement WHERE position IN ({marks(positions)})", positions)
     c.execute(
         "DELETE FROM blob WHERE statement IN"

@@ -5,12 +5,12 @@ and other activities are many: they are rows of ``term``. What was indexed is ke
 can be taken out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from lrs.adapters.sql.database import Connection
+from lrs.adapters.sql.database import Connection, marks, parts
 from lrs.adapters.sql.references import NONE, WAITING, insert_references
 from lrs.adapters.sql.terms import pack_terms
 from lrs.ports import AgentRow, BlobRow, IndexRow
@@ -55,6 +55,17 @@ def insert_statements(c: Connection, rows: Sequence[tuple[int, IndexRow, Sequenc
         ],
     )
     c.executemany("INSERT INTO term VALUES (?,?)", [(term, at) for at, _, terms in rows for term in terms])
+
+
+def delete_terms(c: Connection, rows: Iterable[tuple[int, int]]) -> None:
+    """Rows of ``term``, as (term, position). Term by term, for a person's statements have few between them: one by
+    one, PostgreSQL took 65 s for a hundred thousand statements, with appends locked out."""
+    positions: dict[int, list[int]] = {}
+    for term, position in rows:
+        positions.setdefault(term, []).append(position)
+    for term, at in positions.items():
+        for part in parts(at):
+            c.execute(f"DELETE FROM term WHERE term = ? AND position IN ({marks(part)})", (term, *part))
 
 
 def insert_voided(c: Connection, voiding: bytes, target: bytes) -> None:

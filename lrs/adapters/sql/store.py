@@ -9,7 +9,7 @@ from lrs.adapters.sql.database import Connection, Database, RowWriter, marks, pa
 from lrs.adapters.sql.documents import SqlDocuments, delete_documents, insert_documents
 from lrs.adapters.sql.expiry import SqlExpiry
 from lrs.adapters.sql.filling import SqlFilling
-from lrs.adapters.sql.index import insert_agents, insert_blobs, insert_index
+from lrs.adapters.sql.index import delete_terms, insert_agents, insert_blobs, insert_index
 from lrs.adapters.sql.logs import SqlLog
 from lrs.adapters.sql.recorder import EventRecorder
 from lrs.adapters.sql.references import forget_targets
@@ -98,14 +98,13 @@ class SqlTenantStore:
             (owned, owned, owned),
         ).fetchall()
         gone = [(row[0], unpack_terms(row[2])) for row in rows if row[1] <= 0]
-        c.executemany(
-            "DELETE FROM term WHERE term = ? AND position = ?",
-            [(term, position) for position, terms in gone for term in terms],
-        )
-        c.executemany("DELETE FROM statement WHERE position = ?", [(position,) for position, _ in gone])
-        forget_targets(c, [position for position, _ in gone])
+        delete_terms(c, ((term, position) for position, terms in gone for term in terms))
+        positions = [position for position, _ in gone]
+        for part in parts(positions):
+            c.execute(f"DELETE FROM statement WHERE position IN ({marks(part)})", part)
+        forget_targets(c, positions)
         blobs = 0
-        for part in parts([position for position, _ in gone]):
+        for part in parts(positions):
             blobs += c.execute(
                 "DELETE FROM blob WHERE statement IN"
                 f" (SELECT originator_id FROM event WHERE position IN ({marks(part)}))",
